@@ -26,9 +26,6 @@ pub use jpeg::{JpegEncoder, JpegError};
 pub use name::{ClipName, Quality};
 pub use plan::{Plan, Segment};
 
-#[cfg(test)]
-mod testing;
-
 /// Silences FFmpeg's own log, which would write to standard error about every odd byte of a file. Call it
 /// once, before anything else of this crate; calling it again does no harm.
 pub fn init() {

@@ -1,0 +1,162 @@
+"""What happens with the frames of a video: a window, a folder, figures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from .session import Frame, Summary
+
+BAR_WIDTH = 20
+WINDOW_WIDTH = 960
+
+
+class FrameFolder:
+    """Writes `frame_00001.jpg` and so on; a second video goes on counting."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, frame: Frame) -> None:
+        self.written += 1
+        (self.folder / f"frame_{self.written:05d}.jpg").write_bytes(frame.jpeg)
+
+
+class Window:
+    """Shows frames through OpenCV. `why_not` is the reason where that is impossible, else ""."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.why_not = ""
+        self._cv2: Any = None
+        self._numpy: Any = None
+        self._open = False
+        if not _has_screen():
+            self.why_not = "there is no screen"
+            return
+        try:
+            import cv2
+            import numpy
+        except ImportError:
+            self.why_not = "opencv-python is not installed (clients/requirements-window.txt)"
+            return
+        self._cv2, self._numpy = cv2, numpy
+
+    def show(self, frame: Frame) -> None:
+        if self.why_not:
+            return
+        cv2 = self._cv2
+        picture = cv2.imdecode(self._numpy.frombuffer(frame.jpeg, self._numpy.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            return
+        try:
+            if not self._open:
+                # One size for the whole video: the window would jump with each quality otherwise.
+                cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+                cv2.resizeWindow(self.title, WINDOW_WIDTH, WINDOW_WIDTH * frame.height // max(frame.width, 1))
+                self._open = True
+            cv2.imshow(self.title, picture)
+            cv2.waitKey(1)  # lets the window draw
+        except cv2.error:  # a build without windows
+            self.why_not = "this OpenCV cannot open windows"
+
+    def close(self) -> None:
+        if self._open:
+            self._cv2.destroyWindow(self.title)
+            self._cv2.waitKey(1)
+            self._open = False
+
+
+def _has_screen() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+class Progress:
+    """Counts frames and says, at most every `interval` seconds, how far the video is."""
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.frames = 0
+        self.bytes = 0
+        self._began = self._told = time.monotonic()
+        self._last: Optional[Frame] = None
+
+    def add(self, frame: Frame) -> bool:
+        """Count a frame; whether it is time to tell."""
+        now = time.monotonic()
+        if self.frames == 0:
+            self._began = self._told = now
+        self.frames += 1
+        self.bytes += len(frame.jpeg)
+        self._last = frame
+        if now - self._told < self.interval:
+            return False
+        self._told = now
+        return True
+
+    def figures(self) -> Dict[str, Any]:
+        frame = self._last
+        seconds = time.monotonic() - self._began
+        return {
+            "frames": self.frames,
+            "total": frame.total if frame else None,
+            "resolution": f"{frame.width}x{frame.height}" if frame else "",
+            "frames_per_second": round(self.frames / seconds, 1) if seconds > 0 else 0.0,
+            "bytes": self.bytes,
+        }
+
+    def text(self, bar: bool) -> str:
+        now = self.figures()
+        total = now["total"]
+        parts: List[str] = []
+        if total and bar:
+            done = BAR_WIDTH * self.frames // total
+            parts.append("[" + "#" * done + "-" * (BAR_WIDTH - done) + "]")
+        parts.append(f"{self.frames}/{total} frames" if total else f"{self.frames} frames")
+        parts.append(now["resolution"])
+        parts.append(f"{now['frames_per_second']:.1f} frames/s")
+        parts.append(f"{self.bytes // 1000:,} kB")
+        return "  ".join(parts)
+
+
+def describe(video: str, summary: Summary) -> str:
+    """The line after a video."""
+    rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.seconds > 0 else ""
+    sizes = ", ".join(f"{count} in {size}" for size, count in summary.resolutions.items())
+    return (
+        f"{video}: {summary.frames} frames in {summary.seconds:.1f} s{rate}, "
+        f"{summary.bytes // 1000:,} kB: {sizes or 'nothing'}"
+    )
+
+
+def by_video(names: List[str]) -> List[Tuple[str, str, List[str]]]:
+    """(video, the name to ask for, its qualities) for each video.
+
+    Files such as `wildlife_240p.mp4` are qualities of one video; any of them stands for it. Other names are
+    videos by themselves.
+    """
+    found: Dict[str, Tuple[str, List[str]]] = {}
+    for name in names:
+        stem, dot, _ = name.rpartition(".")
+        video, _, quality = stem.rpartition("_")
+        if not (dot and video and quality[:1].isdigit()):
+            found.setdefault(name, (name, []))
+            continue
+        found.setdefault(video, (name, []))[1].append(quality)
+    return [(video, choice, sorted(qualities, key=_height)) for video, (choice, qualities) in found.items()]
+
+
+def _height(quality: str) -> Tuple[int, str]:
+    digits = ""
+    for letter in quality:
+        if not letter.isdigit():
+            break
+        digits += letter
+    return int(digits or 0), quality

@@ -1,0 +1,116 @@
+"""What the tests of the clients share. Importing it makes the clients importable."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = ROOT / "clients"
+sys.path.insert(0, str(CLIENTS))
+
+# Long enough for a busy machine. Nothing waits that long unless it fails.
+PATIENCE = 20.0
+
+
+def fake_jpeg(width: int, height: int, filling: bytes = b"") -> bytes:
+    """The markers of a JPEG around no picture: enough for whoever only wants its size."""
+    jfif = b"\xff\xe0" + struct.pack(">H", 16) + b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+    tables = b"\xff\xdb" + struct.pack(">H", 67) + bytes(65)
+    header = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes(9)
+    scan = b"\xff\xda" + struct.pack(">H", 12) + bytes(10) + filling
+    return b"\xff\xd8" + jfif + tables + header + scan + b"\xff\xd9"
+
+
+def eventually(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Wait until a condition holds that nothing announces; return what it returned."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {patience:g} s: {what}")
+        time.sleep(0.01)
+
+
+class Events:
+    """Collects what `on_event` says."""
+
+    def __init__(self) -> None:
+        self.seen: List[Any] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, event: Any) -> None:
+        with self._changed:
+            self.seen.append(event)
+            self._changed.notify_all()
+
+    def wait(self, kind: str, name: str = "") -> Any:
+        def look() -> Any:
+            return next((e for e in self.seen if e.kind == kind and name in ("", e.name)), None)
+
+        with self._changed:
+            found = self._changed.wait_for(look, PATIENCE)
+        if not found:
+            raise AssertionError(f"no event {kind} {name}; there were {self.seen}")
+        return found
+
+    def kinds(self) -> List[str]:
+        with self._changed:
+            return [event.kind for event in self.seen]
+
+
+def command(service: str, address: str, *options: str) -> List[str]:
+    """The command line of a client, as from the root of the repository."""
+    return [sys.executable, str(CLIENTS / service), address, *options]
+
+
+def talk(line: List[str], typed: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a command with that on its standard input, to its end."""
+    return subprocess.run(
+        line, input=typed, capture_output=True, encoding="utf-8", timeout=60, env=plain_environment()
+    )
+
+
+def start(line: List[str], typed: str = "") -> "subprocess.Popen[str]":
+    """The same in the background; `finish` gets what it said."""
+    process = subprocess.Popen(
+        line,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=plain_environment(),
+    )
+    assert process.stdin is not None
+    process.stdin.write(typed)
+    process.stdin.flush()
+    return process
+
+
+def finish(process: "subprocess.Popen[str]") -> Tuple[int, str, str]:
+    """(exit code, output, errors); its input ends here."""
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still running after 60 s; it said {out!r} {err!r}") from None
+    return process.returncode, out, err
+
+
+def plain_environment() -> Dict[str, str]:
+    """Without a screen, so that no test opens a window."""
+    return {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+
+
+def json_lines(text: str) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
