@@ -1,1 +1,70 @@
-fn main(){}
+//! The program: command line, configuration, which service on which port.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use playhouse_media::Catalogue;
+
+mod cli;
+mod config;
+mod log;
+mod serve;
+mod show;
+
+use cli::{Cli, Command};
+use config::{Config, Overrides};
+
+fn main() -> ExitCode {
+    playhouse_media::init();
+    let result = match Cli::parse().command {
+        Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
+        Command::Check { layers } => check(&layers.into()),
+        Command::Videos { layers, json } => videos(&layers.into(), json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("playhouse: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn serve(overrides: &Overrides, ready_file: Option<std::path::PathBuf>) -> Outcome {
+    let config = Config::load(overrides)?;
+    log::start(&config.log)?;
+    serve::check_folders(&config.server)?;
+    let catalogue = scan(&config)?;
+    Ok(serve::run(&config, catalogue, ready_file.as_deref())?)
+}
+
+fn check(overrides: &Overrides) -> Outcome {
+    let config = Config::load(overrides)?;
+    serve::check_folders(&config.server)?;
+    println!("The configuration is fine.");
+    Ok(())
+}
+
+fn videos(overrides: &Overrides, json: bool) -> Outcome {
+    let catalogue = scan(&Config::load(overrides)?)?;
+    if json {
+        println!("{}", show::catalogue_json(&catalogue)?);
+    } else {
+        println!("{}", show::catalogue_table(&catalogue));
+    }
+    Ok(())
+}
+
+fn scan(config: &Config) -> Result<Catalogue, serve::ServeError> {
+    let folder = &config.server.videos_dir;
+    let mut progress = show::Progress::new("videos");
+    Catalogue::scan(folder, None, &mut |done, of| progress.at(done, of)).map_err(|source| {
+        serve::ServeError::Folder {
+            key: "server.videos_dir",
+            path: folder.clone(),
+            source,
+        }
+    })
+}

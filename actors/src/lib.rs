@@ -1,1 +1,43 @@
+//! Everything in the house that lives: one actor a file, and the messages between them.
+//!
+//! A message's way: socket → codec → connection → [`Lobby`] → [`Floor`] of each core → every
+//! connection concerned → [`Outbound`] → socket. A frame's way: [`Library`] knows the file →
+//! [`Channel`] has each frame decoded and encoded once → [`Streamer`] picks and paces → connection →
+//! [`Outbound`] → socket. docs/architecture.md draws both.
 
+mod channel;
+mod chatroom;
+mod floor;
+mod frame_pool;
+mod house;
+mod house_key;
+mod library;
+mod link;
+mod listener;
+mod lobby;
+mod messages;
+mod outbound;
+mod seat;
+mod settings;
+mod slots;
+mod socket;
+mod streamer;
+mod supervisor;
+mod videochat;
+mod watch;
+
+pub use channel::Channel;
+pub use chatroom::ChatroomConnection;
+pub use floor::Floor;
+pub use house::{House, StartError};
+pub use library::Library;
+pub use listener::Listener;
+pub use lobby::Lobby;
+pub use messages::*;
+pub use outbound::{Outbound, Overflow, Rule, Segment};
+pub use settings::{Limits, Pace, Settings};
+pub use socket::raise_open_files;
+pub use streamer::Streamer;
+pub use supervisor::{Census, CloseHouse, Household, Supervisor};
+pub use videochat::VideochatConnection;
+pub use watch::Post;

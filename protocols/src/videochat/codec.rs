@@ -97,6 +97,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the key is there, so that both sides frame what they send.
+    pub fn is_framed(&self) -> bool {
+        self.stage == Stage::Framed
+    }
+
     fn framed<'a>(&mut self, input: &'a [u8]) -> Result<Step<ClientMessage<'a>>, WireError> {
         if self.skip > 0 {
             let used = self.skip.min(input.len());
@@ -647,8 +652,8 @@ mod tests {
         fn random_input_never_panics_and_takes_no_more_than_there_is(
             input in proptest::collection::vec(any::<u8>(), 0..300), start in 0usize..3, kind in 0u8..4
         ) {
-            let mut decoder = Decoder::default();
-            decoder.stage = [Stage::Name, Stage::Key, Stage::Framed][start];
+            let stage = [Stage::Name, Stage::Key, Stage::Framed][start];
+            let mut decoder = Decoder { stage, skip: 0 };
             let framed = [raw(kind, &input), input.clone()].concat();
             for wire in [&input, &framed] {
                 if let Ok(Step::Got { used, .. } | Step::Refused { used, .. } | Step::More { used }) =

@@ -1,0 +1,56 @@
+# `make` alone lists what there is. Every target first sets up what it needs and lacks (scripts/setup).
+
+# Where cargo puts what it builds, also when CARGO_TARGET_DIR moves it.
+RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
+PYTHON  := .venv/bin/python
+
+# Arguments for the server: make run ARGS="--videos /srv/films"
+ARGS ?=
+
+.PHONY: help run test lint bench setup videos clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and start the server on the sample videos (ARGS="..." goes to it)
+	scripts/setup run
+	cargo build --release
+	scripts/make_videos --missing
+	$(RELEASE)/playhouse serve $(ARGS)
+
+# Release mode: key generation and picture coding are too slow to test without, and the binary that the
+# Python clients talk to is the one that `make run` starts.
+test: ## run everything: unit, property and system tests, and the Python clients
+	scripts/setup test
+	scripts/make_videos --missing
+	cargo build --release
+	cargo test --workspace --release
+	PLAYHOUSE_BIN=$(RELEASE)/playhouse $(PYTHON) -m unittest discover -s tests/clients -v
+
+lint: ## formatting, clippy, shell and Python syntax
+	scripts/setup run
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release -- -D warnings
+	for script in scripts/* .ci/run; do bash -n "$$script" || exit 1; done
+	@if command -v shellcheck >/dev/null; \
+	then echo "shellcheck scripts/* .ci/run"; shellcheck scripts/* .ci/run; \
+	else echo "shellcheck is not installed: skipped"; fi
+	python3 -m compileall -q clients tests benches
+
+bench: ## measure against plain OpenCV and redis-server, side by side
+	scripts/setup bench
+	scripts/make_videos --missing
+	cargo build --release --workspace
+	PATH="$(abspath .venv/bin):$$PATH" $(RELEASE)/playhouse-bench all
+
+setup: ## only install what is missing for run, test and bench
+	scripts/setup test
+	scripts/setup bench
+
+videos: ## make the sample videos again
+	scripts/setup run
+	scripts/make_videos
+
+clean: ## remove what was built, and the Python environment
+	cargo clean
+	rm -rf .venv

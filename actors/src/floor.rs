@@ -1,0 +1,238 @@
+//! One a core: who sits on this core, and the last yards of what everyone is to hear. What the
+//! lobby says crosses to each core once; from here it goes to each connection by reference.
+//!
+//! A floor also slows down who talks faster than the crowd listens: it keeps the receipt of a
+//! message while more than half of its listeners are behind, for a quarter of a second at most. One
+//! slow reader slows nobody.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+use crate::lobby::{Lobby, Restore};
+use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
+use crate::watch::Post;
+
+/// How long a receipt is kept for a crowd that is behind.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// `person` sits on this core; what it is to hear goes to `seat`.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Seat {
+    pub person: Arc<Person>,
+    pub seat: Recipient<Heard>,
+}
+
+/// `person` is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Vacate {
+    pub service: Service,
+    pub person: u64,
+}
+
+/// Everyone of `service` on this core hears this.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Announce {
+    pub service: Service,
+    pub heard: Heard,
+    pub receipt: Option<Receipt>,
+}
+
+/// One person hears this.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Tell {
+    pub service: Service,
+    pub person: u64,
+    pub heard: Heard,
+}
+
+/// `person` has fallen behind with reading, or has caught up.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Backlog {
+    pub service: Service,
+    pub person: u64,
+    pub behind: bool,
+}
+
+/// The lobby was rebuilt: tell it who is here.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Muster;
+
+struct Seated {
+    person: Arc<Person>,
+    seat: Recipient<Heard>,
+}
+
+#[derive(Default)]
+struct Room {
+    seats: Vec<Seated>,
+    index: HashMap<u64, usize>,
+    behind: HashSet<u64>,
+}
+
+impl Room {
+    fn crowd_is_behind(&self) -> bool {
+        self.behind.len() * 2 > self.seats.len()
+    }
+
+    fn remove(&mut self, person: u64) {
+        self.behind.remove(&person);
+        if let Some(at) = self.index.remove(&person) {
+            self.seats.swap_remove(at);
+            if let Some(moved) = self.seats.get(at) {
+                self.index.insert(moved.person.id, at);
+            }
+        }
+    }
+}
+
+/// The people of one core.
+pub struct Floor {
+    number: usize,
+    lobby: Post<Lobby>,
+    rooms: HashMap<Service, Room>,
+    held: VecDeque<(Instant, Receipt)>,
+}
+
+impl Floor {
+    /// The floor of core `number`.
+    pub fn new(number: usize, lobby: Post<Lobby>) -> Floor {
+        Floor {
+            number,
+            lobby,
+            rooms: HashMap::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    fn hold(&mut self, receipt: Receipt, ctx: &mut Context<Self>) {
+        if self.held.is_empty() {
+            ctx.run_later(PATIENCE, Floor::release_old);
+        }
+        self.held.push_back((Instant::now() + PATIENCE, receipt));
+    }
+
+    fn release_old(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        while self.held.front().is_some_and(|(due, _)| *due <= now) {
+            self.held.pop_front();
+        }
+        if let Some((due, _)) = self.held.front() {
+            ctx.run_later(*due - now, Floor::release_old);
+        }
+    }
+}
+
+impl Actor for Floor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Seat> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, Seat { person, seat }: Seat, _: &mut Context<Self>) {
+        let room = self.rooms.entry(person.service).or_default();
+        room.remove(person.id);
+        room.index.insert(person.id, room.seats.len());
+        room.seats.push(Seated { person, seat });
+    }
+}
+
+impl Handler<Vacate> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, gone: Vacate, _: &mut Context<Self>) {
+        if let Some(room) = self.rooms.get_mut(&gone.service) {
+            room.remove(gone.person);
+            if !room.crowd_is_behind() {
+                self.held.clear();
+            }
+        }
+    }
+}
+
+impl Handler<Announce> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, announce: Announce, ctx: &mut Context<Self>) {
+        let Some(room) = self.rooms.get(&announce.service) else {
+            return;
+        };
+        for seated in &room.seats {
+            seated.seat.do_send(announce.heard.clone());
+        }
+        if let Some(receipt) = announce.receipt
+            && room.crowd_is_behind()
+        {
+            self.hold(receipt, ctx);
+        }
+    }
+}
+
+impl Handler<Tell> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, tell: Tell, _: &mut Context<Self>) {
+        if let Some(room) = self.rooms.get(&tell.service)
+            && let Some(seated) = room
+                .index
+                .get(&tell.person)
+                .and_then(|&at| room.seats.get(at))
+        {
+            seated.seat.do_send(tell.heard);
+        }
+    }
+}
+
+impl Handler<Backlog> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, backlog: Backlog, _: &mut Context<Self>) {
+        let Some(room) = self.rooms.get_mut(&backlog.service) else {
+            return;
+        };
+        if backlog.behind && room.index.contains_key(&backlog.person) {
+            room.behind.insert(backlog.person);
+        } else {
+            room.behind.remove(&backlog.person);
+            if !room.crowd_is_behind() {
+                self.held.clear();
+            }
+        }
+    }
+}
+
+impl Handler<Muster> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, _: Muster, _: &mut Context<Self>) {
+        for seated in self.rooms.values().flat_map(|room| &room.seats) {
+            self.lobby.do_send(Restore {
+                person: seated.person.clone(),
+                floor: self.number,
+                seat: seated.seat.clone(),
+            });
+        }
+    }
+}
+
+impl Handler<Observe> for Floor {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        Observation::Floor {
+            seats: self.rooms.values().map(|room| room.seats.len()).sum(),
+            behind: self.rooms.values().map(|room| room.behind.len()).sum(),
+            held: self.held.len(),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Opening the house: the cores, the actors that live as long as it stands, the ports.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_rt::{Arbiter, ArbiterHandle};
+use bytes::Bytes;
+use playhouse_media::{Catalogue, FrameCache};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::chatroom;
+use crate::floor::Floor;
+use crate::frame_pool::FramePool;
+use crate::house_key::{self, HouseKeyError};
+use crate::library::{self, Library};
+use crate::listener::{Door, Guests, Listener};
+use crate::lobby::{ListEncoder, Lobby, Merging};
+use crate::messages::Service;
+use crate::settings::{Limits, Pace, Settings};
+use crate::slots::Slots;
+use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
+use crate::videochat;
+use crate::watch::{Post, keep};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// What every connection of one core can reach.
+pub struct Rooms {
+    pub lobby: Post<Lobby>,
+    pub floor: Post<Floor>,
+    /// Number of the core.
+    pub floor_number: usize,
+    pub library: Post<Library>,
+    pub streams: Slots,
+    pub next_person: Arc<AtomicU64>,
+    pub pace: Pace,
+    pub head_start: Duration,
+    pub limits: Arc<Limits>,
+    pub legacy_gap: Duration,
+    pub chatroom_key: Bytes,
+}
+
+/// Why the house can't open.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{service}.port: {address} can't be bound: {source}")]
+    Bind {
+        service: Service,
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("server.data_dir: {0}")]
+    Key(#[from] HouseKeyError),
+    #[error("no more threads: {0}")]
+    Threads(io::Error),
+}
+
+/// The open house.
+pub struct House {
+    pub supervisor: Addr<Supervisor>,
+    /// Where each service listens.
+    pub services: Vec<(Service, SocketAddr)>,
+    pub household: Household,
+    // The cores' threads end with the system; their handles are kept until then.
+    _arbiters: Vec<Arbiter>,
+}
+
+impl House {
+    /// Opens the house with the videos of `catalogue`. Every port is bound when this returns. To be
+    /// called in an actix system.
+    ///
+    /// # Errors
+    /// A port can't be bound, the key of the house can't be read or made, the system has no threads.
+    pub fn open(settings: &Settings, catalogue: Catalogue) -> Result<House, StartError> {
+        let ports = [
+            (Service::Videochat, settings.videochat),
+            (Service::Chatroom, settings.chatroom),
+        ];
+        // Bound first: the likeliest thing to fail, and nothing is started in vain.
+        let mut sockets = Vec::new();
+        for (service, port) in ports {
+            if let Some(port) = port {
+                let address = SocketAddr::new(settings.bind, port);
+                let bound = bind(address).map_err(|source| StartError::Bind {
+                    service,
+                    address,
+                    source,
+                })?;
+                sockets.push((service, bound));
+            }
+        }
+        let chatroom_key = match settings.chatroom {
+            Some(_) => house_key::public_pem(&settings.data_dir)?,
+            None => Bytes::new(),
+        };
+        let cache = Arc::new(FrameCache::new(settings.cache_bytes));
+        let pool = FramePool::start(settings.arbiters.max(1), settings.jpeg_quality, cache)
+            .map_err(StartError::Threads)?;
+
+        let supervisor = Supervisor::new(settings.limits.goodbye).start();
+        let arbiters: Vec<Arbiter> = (0..settings.arbiters.max(1))
+            .map(|_| Arbiter::try_new())
+            .collect::<io::Result<_>>()
+            .map_err(StartError::Threads)?;
+        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let mut household = Household {
+            floors: handles.iter().map(|_| Post::default()).collect(),
+            ..Household::default()
+        };
+        keep_floors(&household, &handles, &supervisor);
+        keep_lobby(&household, &handles, &supervisor, settings);
+        keep_library(&household, &handles, &supervisor, settings, catalogue, pool);
+
+        let (limits, streams) = (
+            Arc::new(settings.limits.clone()),
+            Slots::new(settings.max_streams),
+        );
+        let next_person = Arc::new(AtomicU64::new(1));
+        let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
+            .iter()
+            .zip(&household.floors)
+            .enumerate()
+            .map(|(floor_number, (arbiter, floor))| {
+                let rooms = Rooms {
+                    lobby: household.lobby.clone(),
+                    floor: floor.clone(),
+                    floor_number,
+                    library: household.library.clone(),
+                    streams: streams.clone(),
+                    next_person: next_person.clone(),
+                    pace: settings.pace,
+                    head_start: settings.head_start,
+                    limits: limits.clone(),
+                    legacy_gap: settings.legacy_gap,
+                    chatroom_key: chatroom_key.clone(),
+                };
+                (arbiter.clone(), Arc::new(rooms))
+            })
+            .collect();
+
+        let slots = Slots::new(settings.max_connections);
+        let mut services = Vec::new();
+        for (service, (listener, address)) in sockets {
+            services.push((service, address));
+            let post = Post::default();
+            household.listeners.push((service, post.clone()));
+            let door = Door {
+                service,
+                listener: Arc::new(listener),
+                allow: settings.allow.clone().into(),
+                slots: slots.clone(),
+                cores: cores.clone(),
+                supervisor: supervisor.clone(),
+                guests: Guests::default(),
+            };
+            let make = move || Listener::new(door.clone());
+            keep(
+                &Arbiter::current(),
+                "listener",
+                post,
+                make,
+                told(&supervisor, Rebuilt::Other),
+            );
+        }
+        supervisor.do_send(Opened(household.clone()));
+        Ok(House {
+            supervisor,
+            services,
+            household,
+            _arbiters: arbiters,
+        })
+    }
+}
+
+/// Tells the supervisor that an actor was rebuilt.
+fn told(supervisor: &Addr<Supervisor>, rebuilt: Rebuilt) -> impl Fn(&'static str) + Send + 'static {
+    let supervisor = supervisor.clone();
+    move |_| supervisor.do_send(rebuilt)
+}
+
+fn keep_floors(household: &Household, cores: &[ArbiterHandle], supervisor: &Addr<Supervisor>) {
+    for (n, (core, floor)) in cores.iter().zip(&household.floors).enumerate() {
+        let lobby = household.lobby.clone();
+        let make = move || Floor::new(n, lobby.clone());
+        keep(
+            core,
+            "floor",
+            floor.clone(),
+            make,
+            told(supervisor, Rebuilt::Floor(n)),
+        );
+    }
+}
+
+fn keep_lobby(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+) {
+    const SERVICES: [(Service, ListEncoder); 2] = [
+        (Service::Videochat, videochat::encode_list),
+        (Service::Chatroom, chatroom::encode_list),
+    ];
+    let merging = Merging {
+        window: settings.lobby_merge,
+        budget: settings.presence_bytes,
+    };
+    let floors = household.floors.clone();
+    let make = move || Lobby::new(floors.clone(), &SERVICES, merging);
+    let core = cores.first().cloned().unwrap_or_else(Arbiter::current);
+    keep(
+        &core,
+        "lobby",
+        household.lobby.clone(),
+        make,
+        told(supervisor, Rebuilt::Lobby),
+    );
+}
+
+fn keep_library(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    catalogue: Catalogue,
+    pool: FramePool,
+) {
+    library::log_changes(&Catalogue::default(), &catalogue);
+    let (catalogue, folder) = (Arc::new(catalogue), settings.videos_dir.clone());
+    let arbiters = cores.to_vec();
+    let make = move || {
+        Library::new(
+            folder.clone(),
+            catalogue.clone(),
+            pool.clone(),
+            arbiters.clone(),
+        )
+    };
+    let core = cores.last().cloned().unwrap_or_else(Arbiter::current);
+    keep(
+        &core,
+        "library",
+        household.library.clone(),
+        make,
+        told(supervisor, Rebuilt::Other),
+    );
+}
+
+fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // A house that is opened again at once gets its ports back; a running one keeps them.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener: StdListener = socket.into();
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}

@@ -1,0 +1,285 @@
+//! One for each TCP service: accepts, checks who may come in and how many, and starts a connection
+//! actor on the next core.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_rt::ArbiterHandle;
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, Sleep};
+
+use crate::chatroom::ChatroomConnection;
+use crate::house::Rooms;
+use crate::link::{Conversation, Link};
+use crate::messages::{Dismiss, Observation, Observe, Service};
+use crate::slots::{Slot, Slots};
+use crate::supervisor::{DoorClosed, Supervisor};
+use crate::videochat::VideochatConnection;
+use crate::watch;
+
+/// The pause after an accept that failed, for lack of file descriptors for instance.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Refusals are logged once in this time, with their number.
+const REFUSAL_LOG: Duration = Duration::from_secs(60);
+/// Connections accepted before others on this core have their turn.
+const ACCEPTS_A_TURN: usize = 64;
+
+/// The house closes: nobody comes in any more, and everyone is let go.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct CloseDoor;
+
+/// A connection is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ended {
+    id: u64,
+    peer: SocketAddr,
+    panic: Option<String>,
+    _slot: Slot,
+}
+
+/// What a listener works with; kept by its factory, so that a rebuilt one goes on with it.
+#[derive(Clone)]
+pub struct Door {
+    pub service: Service,
+    pub listener: Arc<std::net::TcpListener>,
+    pub allow: Arc<[IpNet]>,
+    pub slots: Slots,
+    /// The cores, each with what its connections need.
+    pub cores: Arc<[(ArbiterHandle, Arc<Rooms>)]>,
+    pub supervisor: Addr<Supervisor>,
+    pub guests: Guests,
+}
+
+/// The connections of one service, to be told when the house closes.
+#[derive(Clone, Default)]
+pub struct Guests(Arc<Mutex<HashMap<u64, Recipient<Dismiss>>>>);
+
+impl Guests {
+    fn locked(&self) -> MutexGuard<'_, HashMap<u64, Recipient<Dismiss>>> {
+        // Inserting and removing leave the map whole whatever happens between.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The actor of one TCP service's port.
+pub struct Listener {
+    door: Door,
+    closing: bool,
+    next_id: u64,
+    accepted: u64,
+    refused: u64,
+    refused_unlogged: u64,
+    last_refusal_log: Option<Instant>,
+}
+
+impl Listener {
+    pub fn new(door: Door) -> Listener {
+        Listener {
+            door,
+            closing: false,
+            next_id: 0,
+            accepted: 0,
+            refused: 0,
+            refused_unlogged: 0,
+            last_refusal_log: None,
+        }
+    }
+
+    fn receive(&mut self, stream: std::net::TcpStream, peer: SocketAddr, ctx: &mut Context<Self>) {
+        // An IPv4 address that came in through an IPv6 socket is the IPv4 address.
+        let ip = peer.ip().to_canonical();
+        if !self.door.allow.iter().any(|net| net.contains(&ip)) {
+            return self.refuse(peer, "server.allow does not list its network");
+        }
+        let Some(slot) = self.door.slots.take() else {
+            return self.refuse(peer, "server.max_connections are here already");
+        };
+        self.accepted += 1;
+        // A rebuilt listener numbers its guests from the start; those of the last one are still here.
+        while self.door.guests.locked().contains_key(&self.next_id) {
+            self.next_id += 1;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let me = ctx.address();
+        let guest = match self.door.service {
+            Service::Videochat => {
+                self.welcome(stream, peer, me, id, slot, VideochatConnection::new)
+            }
+            Service::Chatroom => self.welcome(stream, peer, me, id, slot, ChatroomConnection::new),
+        };
+        self.door.guests.locked().insert(id, guest);
+    }
+
+    fn welcome<A>(
+        &self,
+        stream: std::net::TcpStream,
+        peer: SocketAddr,
+        me: Addr<Listener>,
+        id: u64,
+        slot: Slot,
+        make: fn(Link, Arc<Rooms>) -> A,
+    ) -> Recipient<Dismiss>
+    where
+        A: Conversation + Handler<Dismiss>,
+    {
+        let service = self.door.service;
+        // Never empty: `House::open` makes at least one core.
+        let at = usize::try_from(self.accepted).unwrap_or(0) % self.door.cores.len().max(1);
+        let (arbiter, rooms) = self.door.cores[at].clone();
+        let addr = watch::start(
+            &arbiter,
+            move |_| match Link::new(stream, peer, service, rooms.legacy_gap, &rooms.limits) {
+                Ok(link) => Some(make(link, rooms)),
+                Err(error) => {
+                    tracing::warn!(%service, %peer, %error, "a connection can't be taken over");
+                    None
+                }
+            },
+            move |panic| {
+                me.do_send(Ended {
+                    id,
+                    peer,
+                    panic,
+                    _slot: slot,
+                });
+            },
+        );
+        addr.recipient()
+    }
+
+    fn refuse(&mut self, peer: SocketAddr, rule: &str) {
+        self.refused += 1;
+        self.refused_unlogged += 1;
+        let now = Instant::now();
+        if self
+            .last_refusal_log
+            .is_none_or(|last| now - last >= REFUSAL_LOG)
+        {
+            let count = std::mem::take(&mut self.refused_unlogged);
+            self.last_refusal_log = Some(now);
+            tracing::warn!(service = %self.door.service, %peer, rule, count, "refused");
+        }
+    }
+
+    fn tell_if_empty(&self) {
+        if self.closing && self.door.guests.locked().is_empty() {
+            self.door.supervisor.do_send(DoorClosed(self.door.service));
+        }
+    }
+}
+
+/// Accepts for as long as the listener lives.
+struct Accept {
+    listener: TcpListener,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl ActorFuture<Listener> for Accept {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        act: &mut Listener,
+        ctx: &mut Context<Listener>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        for _ in 0..ACCEPTS_A_TURN {
+            if act.closing {
+                return Poll::Ready(());
+            }
+            if let Some(pause) = &mut self.pause {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.pause = None;
+            }
+            match self.listener.poll_accept(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok((stream, peer))) => match stream.into_std() {
+                    Ok(stream) => act.receive(stream, peer, ctx),
+                    Err(error) => {
+                        tracing::warn!(%peer, %error, "a connection can't be handed over")
+                    }
+                },
+                // The peer's own doing, not a shortage of ours.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Poll::Ready(Err(error)) => {
+                    tracing::warn!(service = %act.door.service, %error, "accepting fails");
+                    self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE)));
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        match self
+            .door
+            .listener
+            .try_clone()
+            .and_then(TcpListener::from_std)
+        {
+            Ok(listener) => drop(ctx.spawn(Accept {
+                listener,
+                pause: None,
+            })),
+            Err(error) => {
+                tracing::error!(service = %self.door.service, %error, "the port can't be listened on");
+            }
+        }
+    }
+}
+
+impl Handler<Ended> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, _: &mut Context<Self>) {
+        if let Some(panic) = ended.panic {
+            let (service, peer) = (self.door.service, ended.peer);
+            tracing::error!(%service, %peer, panic, "a connection panicked");
+        }
+        self.door.guests.locked().remove(&ended.id);
+        self.tell_if_empty();
+    }
+}
+
+impl Handler<CloseDoor> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseDoor, _: &mut Context<Self>) {
+        self.closing = true;
+        for guest in self.door.guests.locked().values() {
+            guest.do_send(Dismiss);
+        }
+        self.tell_if_empty();
+    }
+}
+
+impl Handler<Observe> for Listener {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        Observation::Listener {
+            service: self.door.service,
+            connections: self.door.guests.locked().len(),
+            accepted: self.accepted,
+            refused: self.refused,
+        }
+    }
+}

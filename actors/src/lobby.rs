@@ -1,0 +1,376 @@
+//! Who is in the house, and who hears what. One for the house: names are unique across services, and
+//! all that is said passes here, so that everyone hears it in the same order.
+//!
+//! Lists of people are long when many are here, and each coming and going changes them. The first
+//! change goes out at once; what follows within `lobby.merge_ms`, or within the time that the last
+//! list takes at `lobby.presence_mb_s`, goes out as one. A list shows the house as it is; the names
+//! of all who came and went since the last one stand beside it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use playhouse_protocols::wire;
+use tokio::time::Instant;
+
+use crate::floor::{Announce, Floor, Seat, Tell, Vacate};
+use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
+use crate::watch::Post;
+
+/// Up to so many people, lists are short enough for everyone who comes or goes to have their own.
+const SMALL_PARTY: usize = 8;
+/// A newcomer who would wait longer for the merged list gets its own at once.
+const LONG_WAIT: Duration = Duration::from_millis(50);
+
+/// A newcomer with a name it would like, a public key, and where to tell it what it hears.
+#[derive(Message)]
+#[rtype(result = "Arc<Person>")]
+pub struct Join {
+    /// Number of the person, drawn by the connection and never used before.
+    pub person: u64,
+    pub service: Service,
+    pub wanted: String,
+    /// PEM, as it is shown to others.
+    pub key: String,
+    /// Bytes of the key's modulus.
+    pub block: usize,
+    /// Number of the core that the connection lives on.
+    pub floor: usize,
+    pub seat: Recipient<Heard>,
+}
+
+/// Somebody is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Leave {
+    pub person: u64,
+}
+
+/// Somebody says something to all of their service: whole messages in its wire format.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Say {
+    pub service: Service,
+    pub wire: Bytes,
+    pub messages: u64,
+    pub receipt: Receipt,
+}
+
+/// A floor tells a rebuilt lobby who is here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Restore {
+    pub person: Arc<Person>,
+    pub floor: usize,
+    pub seat: Recipient<Heard>,
+}
+
+/// A floor was rebuilt: seat its people again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reseat {
+    pub floor: usize,
+}
+
+/// Merged updates go out.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Publish(Service);
+
+/// What a service makes of a new list of people.
+pub struct ListChange<'a> {
+    /// A JSON object of names and public keys.
+    pub people: &'a [u8],
+    pub joined: &'a [Arc<str>],
+    pub left: &'a [Arc<str>],
+    /// Whether each name gets a list of its own.
+    pub one_by_one: bool,
+}
+
+/// Encodes a new list of people for one service, as whole messages.
+pub type ListEncoder = fn(&ListChange<'_>) -> Vec<Bytes>;
+
+struct Present {
+    person: Arc<Person>,
+    floor: usize,
+    seat: Recipient<Heard>,
+}
+
+struct Room {
+    encode: ListEncoder,
+    people: BTreeMap<u64, Present>,
+    joined: Vec<Arc<str>>,
+    left: Vec<Arc<str>>,
+    /// No list goes out before.
+    next: Instant,
+    scheduled: bool,
+}
+
+/// How the lobby merges lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Merging {
+    pub window: Duration,
+    /// Bytes of lists a second, to all together.
+    pub budget: u64,
+}
+
+/// The one lobby.
+pub struct Lobby {
+    floors: Vec<Post<Floor>>,
+    rooms: HashMap<Service, Room>,
+    names: HashMap<Arc<str>, u64>,
+    services: HashMap<u64, Service>,
+    merging: Merging,
+    messages: u64,
+    lists: u64,
+}
+
+impl Lobby {
+    /// A lobby for the services given.
+    pub fn new(
+        floors: Vec<Post<Floor>>,
+        services: &[(Service, ListEncoder)],
+        merging: Merging,
+    ) -> Lobby {
+        let rooms = services
+            .iter()
+            .map(|&(service, encode)| {
+                let room = Room {
+                    encode,
+                    people: BTreeMap::new(),
+                    joined: Vec::new(),
+                    left: Vec::new(),
+                    next: Instant::now(),
+                    scheduled: false,
+                };
+                (service, room)
+            })
+            .collect();
+        Lobby {
+            floors,
+            rooms,
+            names: HashMap::new(),
+            services: HashMap::new(),
+            merging,
+            messages: 0,
+            lists: 0,
+        }
+    }
+
+    /// `wanted` if nobody has it, else the first free of `wanted-2`, `wanted-3`, … Merged lists
+    /// separate names with commas, so names have none.
+    fn free_name(&self, wanted: &str) -> Arc<str> {
+        let wanted = wanted.replace(',', " ");
+        if !self.names.contains_key(wanted.as_str()) {
+            return wanted.into();
+        }
+        (2_u64..)
+            .map(|n| format!("{wanted}-{n}"))
+            .find(|name| !self.names.contains_key(name.as_str()))
+            .unwrap_or_default()
+            .into()
+    }
+
+    fn admit(&mut self, present: Present) {
+        let person = &present.person;
+        self.names.insert(person.name.clone(), person.id);
+        self.services.insert(person.id, person.service);
+        if let Some(room) = self.rooms.get_mut(&person.service) {
+            room.people.insert(person.id, present);
+        }
+    }
+
+    fn seat(&self, present: &Present) {
+        if let Some(floor) = self.floors.get(present.floor) {
+            floor.do_send(Seat {
+                person: present.person.clone(),
+                seat: present.seat.clone(),
+            });
+        }
+    }
+
+    /// Sees to it that the changed list of `service` goes out, now or with what follows. `newcomer`
+    /// does not have to wait long for it.
+    fn changed(&mut self, service: Service, newcomer: Option<u64>, ctx: &mut Context<Self>) {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
+        let wait = room.next.saturating_duration_since(Instant::now());
+        if wait.is_zero() && !room.scheduled {
+            return self.publish(service);
+        }
+        if !room.scheduled {
+            room.scheduled = true;
+            ctx.notify_later(Publish(service), wait);
+        }
+        if wait > LONG_WAIT
+            && let Some(present) = newcomer.and_then(|id| room.people.get(&id))
+        {
+            let (person, floor) = (present.person.clone(), present.floor);
+            let heard = list(room, std::slice::from_ref(&person.name), &[], false);
+            if let Some(floor) = self.floors.get(floor) {
+                floor.do_send(Tell {
+                    service,
+                    person: person.id,
+                    heard,
+                });
+            }
+        }
+    }
+
+    fn publish(&mut self, service: Service) {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
+        room.scheduled = false;
+        let (joined, left) = (
+            std::mem::take(&mut room.joined),
+            std::mem::take(&mut room.left),
+        );
+        let heard = list(room, &joined, &left, room.people.len() <= SMALL_PARTY);
+        let bytes = match &heard {
+            Heard::Presence { wire, .. } => wire.iter().map(Bytes::len).sum::<usize>(),
+            Heard::Said(_) => 0,
+        } as u64
+            * room.people.len() as u64;
+        let cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
+        room.next = Instant::now() + self.merging.window.max(cost);
+        self.lists += 1;
+        self.announce(service, heard, None);
+    }
+
+    fn announce(&self, service: Service, heard: Heard, receipt: Option<Receipt>) {
+        for floor in &self.floors {
+            floor.do_send(Announce {
+                service,
+                heard: heard.clone(),
+                receipt: receipt.clone(),
+            });
+        }
+    }
+}
+
+/// The list of a room's people as it is now, in its service's words.
+fn list(room: &Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: bool) -> Heard {
+    let people = room.people.values();
+    let object = wire::people_object(people.clone().map(|present| &*present.person.entry));
+    let mut blocks: Vec<usize> = people.map(|present| present.person.block).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    let wire = (room.encode)(&ListChange {
+        people: &object,
+        joined,
+        left,
+        one_by_one,
+    });
+    Heard::Presence {
+        wire: wire.into(),
+        blocks: blocks.into(),
+    }
+}
+
+impl Actor for Lobby {
+    type Context = Context<Self>;
+}
+
+impl Handler<Join> for Lobby {
+    type Result = Arc<Person>;
+
+    fn handle(&mut self, join: Join, ctx: &mut Context<Self>) -> Arc<Person> {
+        let name = self.free_name(&join.wanted);
+        let person = Arc::new(Person {
+            id: join.person,
+            entry: wire::person_entry(&name, &join.key).into(),
+            name,
+            service: join.service,
+            block: join.block,
+        });
+        let present = Present {
+            person: person.clone(),
+            floor: join.floor,
+            seat: join.seat,
+        };
+        self.seat(&present);
+        self.admit(present);
+        if let Some(room) = self.rooms.get_mut(&join.service) {
+            room.joined.push(person.name.clone());
+        }
+        self.changed(join.service, Some(person.id), ctx);
+        person
+    }
+}
+
+impl Handler<Leave> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, Leave { person }: Leave, ctx: &mut Context<Self>) {
+        let Some(service) = self.services.remove(&person) else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
+        if let Some(gone) = room.people.remove(&person) {
+            self.names.remove(&gone.person.name);
+            room.left.push(gone.person.name.clone());
+            if let Some(floor) = self.floors.get(gone.floor) {
+                floor.do_send(Vacate { service, person });
+            }
+            self.changed(service, None, ctx);
+        }
+    }
+}
+
+impl Handler<Say> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, say: Say, _: &mut Context<Self>) {
+        self.messages += say.messages;
+        self.announce(say.service, Heard::Said(say.wire), Some(say.receipt));
+    }
+}
+
+impl Handler<Publish> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, Publish(service): Publish, _: &mut Context<Self>) {
+        self.publish(service);
+    }
+}
+
+impl Handler<Restore> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, restore: Restore, _: &mut Context<Self>) {
+        self.admit(Present {
+            person: restore.person,
+            floor: restore.floor,
+            seat: restore.seat,
+        });
+    }
+}
+
+impl Handler<Reseat> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, Reseat { floor }: Reseat, _: &mut Context<Self>) {
+        let people = self.rooms.values().flat_map(|room| room.people.values());
+        for present in people.filter(|present| present.floor == floor) {
+            self.seat(present);
+        }
+    }
+}
+
+impl Handler<Observe> for Lobby {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        Observation::Lobby {
+            people: self.services.len(),
+            messages: self.messages,
+            lists: self.lists,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What several actors handle or name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+/// A service of the house, named as everywhere: configuration, logs, documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    Chatroom,
+    Videochat,
+}
+
+impl Service {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Service; 2] = [Service::Videochat, Service::Chatroom];
+
+    /// Its name in the configuration, the logs and the documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Chatroom => "chatroom",
+            Service::Videochat => "videochat",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Somebody in the house.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Never used twice while the house stands.
+    pub id: u64,
+    /// Unique in the house.
+    pub name: Arc<str>,
+    pub service: Service,
+    /// `"name":"public key"` as JSON, the way lists show this person.
+    pub entry: Box<[u8]>,
+    /// Bytes of the public key's modulus, the length of a block encrypted with it.
+    pub block: usize,
+}
+
+/// What a person's connection is told.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum Heard {
+    /// Who is here has changed; each part is a whole message in the service's wire format.
+    Presence {
+        wire: Arc<[Bytes]>,
+        /// The lengths of everyone's blocks, in bytes, ascending.
+        blocks: Arc<[usize]>,
+    },
+    /// What somebody said: whole messages in the service's wire format.
+    Said(Bytes),
+}
+
+/// Held by whoever still has work with what a connection sent. When the last one is dropped, the
+/// connection reads on: this is how a flood of messages waits for the house.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    _sender: Arc<oneshot::Sender<()>>,
+}
+
+impl Receipt {
+    /// A receipt, and what resolves (to an error, which means nothing) when its last copy is gone.
+    pub fn new() -> (Receipt, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        let receipt = Receipt {
+            _sender: Arc::new(sender),
+        };
+        (receipt, receiver)
+    }
+}
+
+/// The house closes: say goodbye, send what is queued, go.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Dismiss;
+
+/// Asks an actor for its state.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Observation")]
+pub struct Observe;
+
+/// An actor's state, small enough to compare, for tests and for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, MessageResponse)]
+#[serde(tag = "actor", rename_all = "snake_case")]
+pub enum Observation {
+    Lobby {
+        people: usize,
+        messages: u64,
+        lists: u64,
+    },
+    Floor {
+        seats: usize,
+        behind: usize,
+        held: usize,
+    },
+    Listener {
+        service: Service,
+        connections: usize,
+        accepted: u64,
+        refused: u64,
+    },
+    Library {
+        videos: usize,
+        rejected: usize,
+        channels: usize,
+    },
+    Channel {
+        file: String,
+        wanted: usize,
+        jobs: usize,
+    },
+    Streamer {
+        shown: u32,
+        asked: u32,
+        of: u32,
+    },
+    Connection {
+        name: Option<String>,
+        backlog: usize,
+        streaming: bool,
+    },
+    Supervisor {
+        restarts: u64,
+    },
+}

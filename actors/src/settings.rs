@@ -1,0 +1,56 @@
+//! What the operator decides; `src` reads it from the configuration and checks it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// How fast recorded video goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// At the video's own frame rate, after a short head start.
+    Realtime,
+    /// As fast as the client takes it.
+    Fast,
+}
+
+/// How the house is set up. config/default.toml says what each value means.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub bind: IpAddr,
+    pub allow: Vec<IpNet>,
+    pub data_dir: PathBuf,
+    pub videos_dir: PathBuf,
+    pub max_connections: usize,
+    /// Event loops, one a core.
+    pub arbiters: usize,
+    pub pace: Pace,
+    pub head_start: Duration,
+    pub jpeg_quality: u8,
+    pub cache_bytes: usize,
+    pub max_streams: usize,
+    pub lobby_merge: Duration,
+    /// Bytes of lists of people that may go out in a second, to all together.
+    pub presence_bytes: u64,
+    /// The ports of the services that are on; 0 lets the system choose.
+    pub videochat: Option<u16>,
+    pub chatroom: Option<u16>,
+    pub legacy_gap: Duration,
+    pub limits: Limits,
+}
+
+/// What one peer may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the connection to the public key.
+    pub handshake: Duration,
+    /// Bytes of messages that may wait for a slow reader.
+    pub backlog_bytes: usize,
+    /// How long a reader may take nothing while something waits for it.
+    pub stall: Duration,
+    /// How long the house waits for everyone when it closes.
+    pub goodbye: Duration,
+}

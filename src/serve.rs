@@ -1,0 +1,115 @@
+//! `playhouse serve`: opens the house, says where, and closes it when it is told to.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use actix::{Addr, System};
+use playhouse_actors::{Census, CloseHouse, House, StartError, Supervisor};
+use playhouse_media::Catalogue;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, Server};
+use crate::show;
+
+/// Why the house is not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{key}: {path}: {source}")]
+    Folder {
+        key: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("--ready-file: {path}: {source}")]
+    ReadyFile { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the event loop: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Checks that the folders are there; the data folder is made if it is missing.
+///
+/// # Errors
+/// The key and the folder that is not there, not readable or not writable.
+pub fn check_folders(server: &Server) -> Result<(), ServeError> {
+    std::fs::read_dir(&server.videos_dir).map_err(|source| ServeError::Folder {
+        key: "server.videos_dir",
+        path: server.videos_dir.clone(),
+        source,
+    })?;
+    std::fs::create_dir_all(&server.data_dir)
+        .and_then(|()| tempfile::tempfile_in(&server.data_dir))
+        .map_err(|source| ServeError::Folder {
+            key: "server.data_dir",
+            path: server.data_dir.clone(),
+            source,
+        })?;
+    Ok(())
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A port that can't be bound, a ready file that can't be written.
+pub fn run(
+    config: &Config,
+    catalogue: Catalogue,
+    ready_file: Option<&Path>,
+) -> Result<(), ServeError> {
+    let open_files = playhouse_actors::raise_open_files();
+    tracing::debug!(open_files, "limit of open files");
+    let settings = config.settings();
+    let system = System::new();
+    let house = system.block_on(async { House::open(&settings, catalogue) })?;
+    println!("{}", show::services_table(&house.services));
+    if let Some(path) = ready_file {
+        write_ready_file(path, &house).map_err(|source| ServeError::ReadyFile {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    let supervisor = house.supervisor.clone();
+    system.block_on(async {
+        let close = [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ];
+        let census = signal(SignalKind::user_defined1())?;
+        actix_rt::spawn(listen(close, census, supervisor));
+        io::Result::Ok(())
+    })?;
+    Ok(system.run()?)
+}
+
+/// Written beside and renamed: whoever finds the file finds all of it.
+fn write_ready_file(path: &Path, house: &House) -> io::Result<()> {
+    let services: BTreeMap<&str, String> = house
+        .services
+        .iter()
+        .map(|(service, address)| (service.name(), address.to_string()))
+        .collect();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    serde_json::to_writer_pretty(&mut file, &services)?;
+    file.write_all(b"\n")?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// SIGTERM and SIGINT close the house, SIGUSR1 logs the state of its actors.
+async fn listen([mut term, mut int]: [Signal; 2], mut usr1: Signal, supervisor: Addr<Supervisor>) {
+    loop {
+        tokio::select! {
+            _ = term.recv() => supervisor.do_send(CloseHouse),
+            _ = int.recv() => supervisor.do_send(CloseHouse),
+            _ = usr1.recv() => {
+                for state in supervisor.send(Census).await.unwrap_or_default() {
+                    let state = serde_json::to_string(&state).unwrap_or_default();
+                    tracing::info!(state, "census");
+                }
+            }
+        }
+    }
+}
