@@ -310,7 +310,7 @@ impl Handler<Show> for ChatroomConnection {
             }
             Show::Finish => {
                 self.playing = None;
-                self.link.outbound().release();
+                self.link.release();
                 if let Some(name) = self.next_video.take() {
                     self.choose(name, ctx);
                 }

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -89,6 +89,8 @@ pub struct Link {
     look_again: bool,
     stall: Duration,
     stall_timer: Option<Pin<Box<Sleep>>>,
+    /// Wakes [`Pump`]; what is queued by a future or a timer of the actor comes after its turn.
+    waker: Waker,
 }
 
 impl Link {
@@ -119,6 +121,7 @@ impl Link {
             look_again: false,
             stall: limits.stall,
             stall_timer: None,
+            waker: Waker::noop().clone(),
         })
     }
 
@@ -141,6 +144,12 @@ impl Link {
         &mut self.outbound
     }
 
+    /// What was held back during a stream goes out.
+    pub fn release(&mut self) {
+        self.outbound.release();
+        self.waker.wake_by_ref();
+    }
+
     /// Whether the conversation goes on.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
@@ -151,6 +160,9 @@ impl Link {
     /// # Errors
     /// More waits than may.
     pub fn push(&mut self, segment: Segment) -> Result<(), Overflow> {
+        if self.outbound.is_empty() {
+            self.waker.wake_by_ref();
+        }
         self.outbound.push(segment)
     }
 
@@ -175,6 +187,7 @@ impl Link {
     pub fn resume(&mut self) {
         self.paused = false;
         self.look_again = true;
+        self.waker.wake_by_ref();
     }
 
     /// Ends the conversation: what is queued goes out, at most for `patience`.
@@ -183,6 +196,7 @@ impl Link {
             self.phase = Phase::Flushing(Box::pin(tokio::time::sleep(patience)));
             self.receipt = None;
             self.unread = Vec::new();
+            self.waker.wake_by_ref();
         }
     }
 }
@@ -259,6 +273,9 @@ impl<A: Conversation> ActorFuture<A> for Pump {
 /// Ready when the connection is over.
 fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
     let mut reads = 0;
+    if !act.link().waker.will_wake(cx.waker()) {
+        act.link().waker = cx.waker().clone();
+    }
     loop {
         let link = act.link();
         let flushed = match link.outbound.poll_flush(&link.stream, cx) {
