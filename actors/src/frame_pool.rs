@@ -21,6 +21,8 @@ use crate::watch::panic_message;
 const SHELF: usize = 16;
 /// A decoder that nobody used for so long is closed.
 const SHELF_TIME: Duration = Duration::from_secs(10);
+/// Pictures of so many rows are large.
+const LARGE: u32 = 720;
 /// How much less than the event loops the threads may claim (nice value).
 const NICENESS: i32 = 5;
 
@@ -146,7 +148,7 @@ fn decode(
     };
     let taken = take_near(shelf, job.clip.id, first);
     let mut decoder = match taken.map_or_else(
-        || ClipDecoder::open(job.clip.clone(), (threads / 2).clamp(1, 4)),
+        || ClipDecoder::open(job.clip.clone(), decoder_threads(&job.clip, threads)),
         Ok,
     ) {
         Ok(decoder) => decoder,
@@ -176,6 +178,11 @@ fn decode(
         left.retain(|&other| other != index);
     }
     put_back(shelf, decoder, job.clip.id);
+}
+
+/// FFmpeg's threads for one decoder: small pictures are quick, large ones hold up their viewer.
+fn decoder_threads(clip: &Clip, threads: usize) -> usize {
+    if clip.height < LARGE { 1 } else { threads.min(4) }
 }
 
 fn locked(shelf: &Mutex<Vec<Shelved>>) -> MutexGuard<'_, Vec<Shelved>> {

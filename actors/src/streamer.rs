@@ -20,13 +20,13 @@ use crate::settings::Pace;
 use crate::watch::{self, Post};
 
 /// Frames asked for ahead of the one to show next, …
-const AHEAD: u32 = 24;
+const AHEAD: u32 = 32;
 /// … unless those that are here already have so many bytes.
-const AHEAD_BYTES: usize = 16 * 1024 * 1024;
+const AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// Frames asked for at once.
 const BATCH: u32 = 8;
 /// A new quality's first frames are asked for so many frames early: its decoder has to find them.
-const PRIME: u32 = 100;
+const PRIME: u32 = 150;
 /// Bytes of frames that wait in the connection, beyond two frames.
 const IN_FLIGHT_BYTES: usize = 2 * 1024 * 1024;
 /// How often it is checked that frames still come, …
@@ -69,8 +69,8 @@ pub struct Streamer {
     channels: Vec<Addr<Channel>>,
     /// Frames below this are asked for.
     next_ask: u32,
-    /// Start of a quality that was asked for early.
-    primed: Option<u32>,
+    /// First frames of qualities that were asked for early.
+    primed: Vec<u32>,
     next_show: u32,
     ready: BTreeMap<u32, Option<Bytes>>,
     ready_bytes: usize,
@@ -96,7 +96,7 @@ impl Streamer {
             viewer,
             channels: Vec::new(),
             next_ask: 0,
-            primed: None,
+            primed: Vec::new(),
             next_show: 0,
             ready: BTreeMap::new(),
             ready_bytes: 0,
@@ -154,7 +154,7 @@ impl Streamer {
             if ahead > AHEAD - BATCH || (ahead >= 2 && self.ready_bytes > AHEAD_BYTES) {
                 break;
             }
-            if self.primed == Some(self.next_ask) {
+            if self.primed.contains(&self.next_ask) {
                 self.next_ask = self.end_of_batch(self.next_ask);
                 continue;
             }
@@ -162,17 +162,16 @@ impl Streamer {
             self.fetch(self.next_ask, end, ctx);
             self.next_ask = end;
         }
-        let next_quality = self
+        let soon = self.next_ask + 1..self.next_ask.saturating_add(PRIME);
+        let starts: Vec<u32> = self
             .plan
             .segments()
             .iter()
             .map(|segment| segment.frames.start)
-            .find(|&start| start > self.next_ask);
-        if let Some(start) = next_quality
-            && self.primed != Some(start)
-            && start - self.next_ask < PRIME
-        {
-            self.primed = Some(start);
+            .filter(|start| soon.contains(start) && !self.primed.contains(start))
+            .collect();
+        for start in starts {
+            self.primed.push(start);
             self.fetch(start, self.end_of_batch(start), ctx);
         }
     }
@@ -271,7 +270,7 @@ impl Streamer {
         }
         tracing::warn!(video = %self.video.name, frame = self.next_show, "frames are late; asked for again");
         self.next_ask = self.next_show;
-        self.primed = None;
+        self.primed.clear();
         self.open_channels(ctx);
     }
 

@@ -1,1 +1,87 @@
-fn main() {}
+//! The load program: drives playhouse and its yardsticks with the same traffic in one run, and prints
+//! both figures and their ratio. Everything runs on this machine, the load included.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+mod fanout;
+mod idle;
+mod server;
+mod stream;
+mod videochat;
+
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    All,
+    /// Frames a second, against a plain OpenCV server
+    Stream,
+    /// Chat messages delivered a second, against redis-server
+    Fanout,
+    /// Memory of idle connections
+    Idle,
+}
+
+#[derive(Debug, Parser)]
+struct Args {
+    what: What,
+    /// The server to measure; by default the one built beside this program
+    #[arg(long)]
+    playhouse: Option<PathBuf>,
+    /// Folder of the videos
+    #[arg(long, default_value = "videos")]
+    videos: PathBuf,
+    /// How often each figure is taken; the median is shown
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds for each figure of the fan-out
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+}
+
+fn main() -> Outcome {
+    let args = Args::parse();
+    let beside = std::env::current_exe()?.with_file_name("playhouse");
+    let playhouse = args.playhouse.unwrap_or(beside);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores; medians of {} rounds, taken in turn\n", args.rounds);
+    if matches!(args.what, What::All | What::Stream) {
+        stream::run(&playhouse, &args.videos, args.rounds)?;
+    }
+    if matches!(args.what, What::All | What::Fanout) {
+        fanout::run(&playhouse, args.rounds, args.seconds)?;
+    }
+    if matches!(args.what, What::All | What::Idle) {
+        idle::run(&playhouse)?;
+    }
+    Ok(())
+}
+
+/// The middle one, and the span.
+pub struct Figure {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Figure {
+    pub fn of(mut values: Vec<f64>) -> Figure {
+        values.sort_by(f64::total_cmp);
+        Figure {
+            median: values.get(values.len() / 2).copied().unwrap_or(f64::NAN),
+            least: values.first().copied().unwrap_or(f64::NAN),
+            most: values.last().copied().unwrap_or(f64::NAN),
+        }
+    }
+}
+
+/// One line of the result: both figures and the ratio.
+pub fn compare(what: &str, unit: &str, ours: &Figure, theirs: &Figure, name: &str) {
+    println!(
+        "{what:<28} playhouse {:>11.0} {unit} ({:.0}–{:.0})   {name} {:>11.0} {unit} ({:.0}–{:.0})   {:.2} ×",
+        ours.median, ours.least, ours.most, theirs.median, theirs.least, theirs.most,
+        ours.median / theirs.median,
+    );
+}

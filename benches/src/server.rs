@@ -1,0 +1,124 @@
+//! The servers that are measured, as child processes.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Outcome;
+
+const START: Duration = Duration::from_secs(30);
+
+/// A running server, ended when it is dropped.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    _folder: Option<TempDir>,
+}
+
+impl Server {
+    /// playhouse with the keys given set in its environment; `address` is videochat's.
+    pub fn playhouse(binary: &Path, videos: &Path, keys: &[(&str, &str)]) -> Outcome<Server> {
+        let folder = tempfile::tempdir()?;
+        let ready = folder.path().join("ready");
+        let child = Command::new(binary)
+            .args(["serve", "--bind", "127.0.0.1", "--videos"])
+            .arg(videos)
+            .arg("--data")
+            .arg(folder.path())
+            .arg("--ready-file")
+            .arg(&ready)
+            .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
+            .env("PLAYHOUSE__CHATROOM__ENABLED", "false")
+            .env("PLAYHOUSE__LOG__LEVEL", "warn")
+            // The pauses around prompts would only lengthen the time until thousands are in.
+            .env("PLAYHOUSE__CHATROOM__LEGACY_GAP_MS", "0")
+            .envs(keys.iter().copied())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut server = Server {
+            child,
+            address: ([127, 0, 0, 1], 0).into(),
+            _folder: Some(folder),
+        };
+        let since = Instant::now();
+        let text = loop {
+            match std::fs::read_to_string(&ready) {
+                Ok(text) => break text,
+                Err(_) if since.elapsed() < START => std::thread::sleep(Duration::from_millis(10)),
+                Err(e) => return Err(format!("playhouse does not start: {e}").into()),
+            }
+        };
+        let services: serde_json::Value = serde_json::from_str(&text)?;
+        server.address = services["videochat"].as_str().unwrap_or_default().parse()?;
+        Ok(server)
+    }
+
+    /// The plain OpenCV server of benches/opencv_server.py.
+    pub fn opencv(videos: &Path) -> Outcome<Server> {
+        let mut child = Command::new("python3")
+            .args(["benches/opencv_server.py", "--port", "0", "--videos"])
+            .arg(videos)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let out = child.stdout.take().ok_or("no output")?;
+        BufReader::new(out).read_line(&mut line)?;
+        let port: u16 = line
+            .trim()
+            .strip_prefix("ready ")
+            .and_then(|port| port.parse().ok())
+            .ok_or_else(|| format!("the OpenCV server says {line:?}"))?;
+        Ok(Server {
+            child,
+            address: ([127, 0, 0, 1], port).into(),
+            _folder: None,
+        })
+    }
+
+    /// redis-server without persistence and without limits for slow subscribers.
+    pub fn redis() -> Outcome<Server> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--client-output-buffer-limit", "pubsub 0 0 0"])
+            .args(["--maxclients", "10000", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let server = Server {
+            child,
+            address: ([127, 0, 0, 1], port).into(),
+            _folder: None,
+        };
+        let since = Instant::now();
+        while TcpStream::connect(server.address).is_err() {
+            if since.elapsed() > START {
+                return Err("redis-server does not start".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> Outcome<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib: u64 = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .ok_or("no VmRSS")?
+            .parse()?;
+        Ok(kib * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the figures would have shown.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
