@@ -182,7 +182,11 @@ fn decode(
 
 /// FFmpeg's threads for one decoder: small pictures are quick, large ones hold up their viewer.
 fn decoder_threads(clip: &Clip, threads: usize) -> usize {
-    if clip.height < LARGE { 1 } else { threads.min(4) }
+    if clip.height < LARGE {
+        1
+    } else {
+        threads.min(4)
+    }
 }
 
 fn locked(shelf: &Mutex<Vec<Shelved>>) -> MutexGuard<'_, Vec<Shelved>> {

@@ -13,10 +13,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::socket;
+use crate::socket::SendBuffer;
 
 /// Segments joined into one write, at most: each takes up to two slices.
 const MAX_SEGMENTS: usize = 32;
@@ -223,7 +222,11 @@ impl Outbound {
     ///
     /// # Errors
     /// The socket's.
-    pub fn poll_flush(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_flush(
+        &mut self,
+        stream: &impl SendBuffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let Some(front) = self.queue.front() else {
                 if self.queue.capacity() > MAX_SEGMENTS {
@@ -234,14 +237,14 @@ impl Outbound {
             if front.done == 0 && (front.is_alone() || self.last_alone) {
                 ready!(self.poll_quiet(stream, cx));
             }
-            ready!(stream.poll_write_ready(cx))?;
+            ready!(stream.poll_ready(cx))?;
             let mut slices = [IoSlice::new(&[]); 2 * MAX_SEGMENTS];
             let used = gather(&self.queue, &mut self.room, stream, &mut slices);
             if used == 0 {
                 ready!(self.poll_timer(Instant::now() + ROOM_PAUSE, cx));
                 continue;
             }
-            match stream.try_write_vectored(&slices[..used]) {
+            match stream.write(&slices[..used]) {
                 Ok(written) => self.advance(written),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.room = 0,
                 Err(e) => return Poll::Ready(Err(e)),
@@ -250,12 +253,12 @@ impl Outbound {
     }
 
     /// Waits until the gap is over and the peer's system has all that was written.
-    fn poll_quiet(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_quiet(&mut self, stream: &impl SendBuffer, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(last) = self.last_write {
             let now = Instant::now();
             let due = if now < last + self.gap {
                 last + self.gap
-            } else if !self.gap.is_zero() && socket::unacknowledged(stream) > 0 {
+            } else if !self.gap.is_zero() && stream.unacknowledged() > 0 {
                 self.last_write = Some(now);
                 now + self.gap
             } else {
@@ -308,7 +311,7 @@ impl Outbound {
 fn gather<'a>(
     queue: &'a VecDeque<Segment>,
     room: &mut usize,
-    stream: &TcpStream,
+    stream: &impl SendBuffer,
     slices: &mut [IoSlice<'a>],
 ) -> usize {
     let (mut used, mut total) = (0, 0);
@@ -318,10 +321,9 @@ fn gather<'a>(
         }
         let unsplit = segment.unsplit();
         if unsplit > 0 && total + unsplit > *room {
-            *room = socket::room(stream);
+            *room = stream.room();
             // What is longer than the socket ever takes goes when nothing else is in the way.
-            let fits =
-                total + unsplit <= *room || (total == 0 && socket::unacknowledged(stream) == 0);
+            let fits = total + unsplit <= *room || (total == 0 && stream.unacknowledged() == 0);
             if !fits {
                 break;
             }
@@ -338,4 +340,259 @@ fn gather<'a>(
         }
     }
     used
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GAP: Duration = Duration::from_millis(30);
+
+    /// A socket that takes `capacity` bytes until its reader reads, and keeps every write apart.
+    struct Fake {
+        capacity: usize,
+        unread: Cell<usize>,
+        waker: RefCell<Option<std::task::Waker>>,
+        writes: RefCell<Vec<(Instant, Vec<u8>)>>,
+    }
+
+    impl Fake {
+        fn new(capacity: usize) -> Fake {
+            Fake {
+                capacity,
+                unread: Cell::new(0),
+                waker: RefCell::default(),
+                writes: RefCell::default(),
+            }
+        }
+
+        fn read(&self) {
+            self.unread.set(0);
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        }
+
+        fn written(&self) -> Vec<Vec<u8>> {
+            let writes = self.writes.borrow();
+            writes.iter().map(|(_, bytes)| bytes.clone()).collect()
+        }
+    }
+
+    impl SendBuffer for Fake {
+        fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.unread.get() < self.capacity {
+                return Poll::Ready(Ok(()));
+            }
+            self.waker.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        }
+
+        fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let bytes: Vec<u8> = slices
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .collect();
+            let taken = bytes.len().min(self.room());
+            if taken == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.unread.set(self.unread.get() + taken);
+            let mut writes = self.writes.borrow_mut();
+            writes.push((Instant::now(), bytes[..taken].to_vec()));
+            Ok(taken)
+        }
+
+        fn unacknowledged(&self) -> usize {
+            self.unread.get()
+        }
+
+        fn room(&self) -> usize {
+            self.capacity - self.unread.get()
+        }
+    }
+
+    fn message(text: &str) -> Segment {
+        Segment::new(Rule::Message, Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn alone(text: &str) -> Segment {
+        Segment::new(Rule::Alone, Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    /// Writes on for `time`, or until nothing is left; the reader reads every `pause`.
+    async fn flush(outbound: &mut Outbound, fake: &Fake, time: Duration, pause: Duration) -> bool {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let step = std::future::poll_fn(|cx| outbound.poll_flush(fake, cx));
+            if let Ok(result) = tokio::time::timeout(pause, step).await {
+                result.unwrap();
+                return true;
+            }
+            fake.read();
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_joined_into_one_write() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
+        for text in ["one ", "two ", "three"] {
+            outbound.push(message(text)).unwrap();
+        }
+        assert_eq!(outbound.backlog(), 13);
+        assert!(flush(&mut outbound, &fake, GAP, GAP).await);
+        assert_eq!(fake.written(), [b"one two three"]);
+        assert_eq!(outbound.backlog(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_alone_has_the_gap_on_both_sides() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
+        for segment in [
+            message("a"),
+            alone("b"),
+            alone("c"),
+            message("d"),
+            message("e"),
+        ] {
+            outbound.push(segment).unwrap();
+        }
+        let long = Duration::from_secs(1);
+        assert!(flush(&mut outbound, &fake, long, Duration::from_millis(1)).await);
+        let writes = fake.writes.borrow();
+        let texts: Vec<&[u8]> = writes.iter().map(|(_, bytes)| &bytes[..]).collect();
+        assert_eq!(texts, [&b"a"[..], b"b", b"c", b"de"]);
+        for pair in writes.windows(2) {
+            assert!(pair[1].0 - pair[0].0 >= GAP);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_alone_waits_until_the_peer_has_what_came_before() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
+        outbound.push(alone("a")).unwrap();
+        outbound.push(alone("b")).unwrap();
+        // Nobody acknowledges for ten gaps.
+        assert!(!flush(&mut outbound, &fake, 10 * GAP, 10 * GAP).await);
+        assert_eq!(fake.written(), [b"a"]);
+        fake.read();
+        assert!(flush(&mut outbound, &fake, 10 * GAP, GAP / 2).await);
+        assert_eq!(fake.written(), [b"a", b"b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_does_not_fit_waits_and_goes_out_whole() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(100));
+        outbound
+            .push(Segment::frame(b"HEAD", Bytes::from(vec![1; 150])))
+            .unwrap();
+        outbound.push(message(&"m".repeat(60))).unwrap();
+        outbound
+            .push(Segment::frame(b"HEAD", Bytes::from(vec![2; 50])))
+            .unwrap();
+        assert!(flush(&mut outbound, &fake, 100 * GAP, GAP).await);
+        let writes = fake.written();
+        assert!(
+            writes
+                .iter()
+                .any(|w| w.windows(60).any(|part| part == [b'm'; 60])),
+            "{writes:?}"
+        );
+        assert_eq!(writes.concat().len(), 154 + 60 + 54);
+        assert_eq!(outbound.take_frames_written(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_longer_than_the_buffer_goes_when_nothing_is_in_the_way() {
+        let (mut outbound, fake) = (Outbound::new(10, GAP), Fake::new(100));
+        outbound.push(message(&"m".repeat(250))).unwrap();
+        assert!(flush(&mut outbound, &fake, 100 * GAP, GAP).await);
+        assert_eq!(fake.written().concat().len(), 250);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newer_list_takes_the_place_of_one_that_waits() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
+        let list = |text: &'static str| {
+            Segment::new(Rule::AloneNewest, Bytes::from_static(text.as_bytes()))
+        };
+        for segment in [alone("a"), list("old"), alone("b"), list("newest")] {
+            outbound.push(segment).unwrap();
+        }
+        assert_eq!(outbound.backlog(), 8);
+        let long = Duration::from_secs(1);
+        assert!(flush(&mut outbound, &fake, long, Duration::from_millis(1)).await);
+        assert_eq!(fake.written(), [&b"a"[..], b"newest", b"b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_follows_the_stream() {
+        let (mut outbound, fake) = (Outbound::new(1000, Duration::ZERO), Fake::new(1000));
+        outbound.push(alone("STRM")).unwrap();
+        outbound.hold();
+        outbound.push(alone("CHAT")).unwrap();
+        outbound
+            .push(Segment::frame(b"8", Bytes::from_static(b"jpeg")))
+            .unwrap();
+        assert!(flush(&mut outbound, &fake, GAP, GAP).await);
+        assert_eq!(fake.written().concat(), b"STRM8jpeg");
+        outbound.release();
+        assert!(flush(&mut outbound, &fake, GAP, GAP).await);
+        assert_eq!(fake.written().concat(), b"STRM8jpegCHAT");
+    }
+
+    #[test]
+    fn the_backlog_is_bounded() {
+        let mut outbound = Outbound::new(10, GAP);
+        outbound.push(message("12345678")).unwrap();
+        assert_eq!(outbound.push(message("901")), Err(Overflow { backlog: 11 }));
+        assert_eq!(outbound.push(message("90")), Ok(()));
+        outbound
+            .push(Segment::frame(b"8", Bytes::from(vec![0; 999])))
+            .unwrap();
+        assert_eq!(outbound.backlog(), 10, "frames wait at their source");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn everything_comes_once_in_order_and_no_message_is_split(
+            sizes in proptest::collection::vec((0..3_u8, 1..200_usize), 1..40), capacity in 200..600_usize,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async {
+                let (mut outbound, fake) = (Outbound::new(1 << 20, GAP), Fake::new(capacity));
+                let mut whole = Vec::new();
+                for (n, (kind, size)) in sizes.iter().enumerate() {
+                    let body = Bytes::from(vec![n as u8; *size]);
+                    match kind {
+                        0 => outbound.push(Segment::frame(&[n as u8; 8], body.clone())).unwrap(),
+                        1 => outbound.push(Segment::new(Rule::Message, body.clone())).unwrap(),
+                        _ => outbound.push(Segment::new(Rule::Alone, body.clone())).unwrap(),
+                    }
+                    let head = if *kind == 0 { 8 } else { 0 };
+                    whole.extend(std::iter::repeat_n(n as u8, head + size));
+                }
+                prop_assert!(flush(&mut outbound, &fake, Duration::from_secs(60), Duration::from_millis(7)).await);
+                let writes = fake.written();
+                prop_assert_eq!(writes.concat(), whole);
+                for (n, (kind, size)) in sizes.iter().enumerate() {
+                    let unsplit = if *kind == 0 { 8 } else { *size };
+                    let first = writes.iter().find(|w| w.contains(&(n as u8))).unwrap();
+                    let together = first.iter().filter(|&&byte| byte == n as u8).count();
+                    prop_assert!(together >= unsplit, "segment {} of kind {}", n, kind);
+                    if *kind == 2 {
+                        prop_assert_eq!(first.len(), *size);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+    }
 }

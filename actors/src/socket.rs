@@ -1,10 +1,52 @@
-//! What the socket knows about its send buffer, where the system tells.
+//! What a socket tells about its send buffer, as far as the system does.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 
+/// What [`Outbound`](crate::Outbound) writes to.
+pub trait SendBuffer {
+    /// Ready when the socket takes something.
+    ///
+    /// # Errors
+    /// The socket's.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// One write; says how many bytes it took.
+    ///
+    /// # Errors
+    /// The socket's; `WouldBlock` if it takes nothing now.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Bytes written that the peer's system has not acknowledged yet.
+    fn unacknowledged(&self) -> usize;
+
+    /// Bytes that one write takes now, about.
+    fn room(&self) -> usize;
+}
+
+impl SendBuffer for TcpStream {
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(slices)
+    }
+
+    fn unacknowledged(&self) -> usize {
+        unacknowledged(self)
+    }
+
+    fn room(&self) -> usize {
+        room(self)
+    }
+}
+
 /// Bytes written that the peer's system has not acknowledged yet; 0 where the system doesn't tell.
 #[cfg(target_os = "linux")]
-pub fn unacknowledged(stream: &TcpStream) -> usize {
+fn unacknowledged(stream: &TcpStream) -> usize {
     use std::os::fd::AsRawFd;
     let mut bytes: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (TIOCOUTQ) writes one int to the address given, which is a live local.
@@ -18,7 +60,7 @@ pub fn unacknowledged(stream: &TcpStream) -> usize {
 
 /// Bytes that the send buffer takes at once, about; more than any write where the system doesn't tell.
 #[cfg(target_os = "linux")]
-pub fn room(stream: &TcpStream) -> usize {
+fn room(stream: &TcpStream) -> usize {
     use std::os::fd::AsRawFd;
     // linux/sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED, SK_MEMINFO_VARS.
     const SEND_BUFFER: usize = 3;
@@ -44,12 +86,12 @@ pub fn room(stream: &TcpStream) -> usize {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn unacknowledged(_: &TcpStream) -> usize {
+fn unacknowledged(_: &TcpStream) -> usize {
     0
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn room(_: &TcpStream) -> usize {
+fn room(_: &TcpStream) -> usize {
     usize::MAX / 2
 }
 
