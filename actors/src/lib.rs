@@ -22,6 +22,8 @@ mod settings;
 mod slots;
 mod socket;
 mod streamer;
+#[cfg(test)]
+mod supervision_tests;
 mod supervisor;
 mod videochat;
 mod watch;

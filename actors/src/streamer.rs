@@ -30,7 +30,7 @@ const PRIME: u32 = 150;
 /// Bytes of frames that wait in the connection, beyond two frames.
 const IN_FLIGHT_BYTES: usize = 2 * 1024 * 1024;
 /// How often it is checked that frames still come, …
-const CHECK: Duration = Duration::from_secs(5);
+const CHECK: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5000 });
 /// … and how many checks without one are too many.
 const MAX_MISSES: u32 = 6;
 
