@@ -24,8 +24,8 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
     let mut rows = table(&["service", "address", "what it is", "how to connect"]);
     for (service, address) in services {
         let what = match service {
-            Service::Videochat => "encrypted chat, videos in three steps of quality",
-            Service::Chatroom => "encrypted chat room, videos in all their qualities",
+            Service::Videochat => "encrypted chat, videos of rising quality",
+            Service::Chatroom => "encrypted chat, videos of rising quality",
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();

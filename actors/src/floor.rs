@@ -77,11 +77,20 @@ struct Room {
     seats: Vec<Seated>,
     index: HashMap<u64, usize>,
     behind: HashSet<u64>,
+    /// Receipts that are kept while the crowd is behind, each until its time.
+    held: VecDeque<(Instant, Receipt)>,
 }
 
 impl Room {
     fn crowd_is_behind(&self) -> bool {
         self.behind.len() * 2 > self.seats.len()
+    }
+
+    /// Lets senders go on if the crowd has caught up.
+    fn release(&mut self) {
+        if !self.crowd_is_behind() {
+            self.held.clear();
+        }
     }
 
     fn remove(&mut self, person: u64) {
@@ -100,7 +109,6 @@ pub struct Floor {
     number: usize,
     lobby: Post<Lobby>,
     rooms: HashMap<Service, Room>,
-    held: VecDeque<(Instant, Receipt)>,
 }
 
 impl Floor {
@@ -110,24 +118,20 @@ impl Floor {
             number,
             lobby,
             rooms: HashMap::new(),
-            held: VecDeque::new(),
         }
     }
 
-    fn hold(&mut self, receipt: Receipt, ctx: &mut Context<Self>) {
-        if self.held.is_empty() {
-            ctx.run_later(PATIENCE, Floor::release_old);
-        }
-        self.held.push_back((Instant::now() + PATIENCE, receipt));
-    }
-
-    fn release_old(&mut self, ctx: &mut Context<Self>) {
+    /// Lets go of the receipts of `service` whose time is over; comes again while there are others.
+    fn release_old(&mut self, service: Service, ctx: &mut Context<Self>) {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
         let now = Instant::now();
-        while self.held.front().is_some_and(|(due, _)| *due <= now) {
-            self.held.pop_front();
+        while room.held.front().is_some_and(|(due, _)| *due <= now) {
+            room.held.pop_front();
         }
-        if let Some((due, _)) = self.held.front() {
-            ctx.run_later(*due - now, Floor::release_old);
+        if let Some((due, _)) = room.held.front() {
+            ctx.run_later(*due - now, move |this, ctx| this.release_old(service, ctx));
         }
     }
 }
@@ -153,9 +157,7 @@ impl Handler<Vacate> for Floor {
     fn handle(&mut self, gone: Vacate, _: &mut Context<Self>) {
         if let Some(room) = self.rooms.get_mut(&gone.service) {
             room.remove(gone.person);
-            if !room.crowd_is_behind() {
-                self.held.clear();
-            }
+            room.release();
         }
     }
 }
@@ -164,7 +166,8 @@ impl Handler<Announce> for Floor {
     type Result = ();
 
     fn handle(&mut self, announce: Announce, ctx: &mut Context<Self>) {
-        let Some(room) = self.rooms.get(&announce.service) else {
+        let service = announce.service;
+        let Some(room) = self.rooms.get_mut(&service) else {
             return;
         };
         for seated in &room.seats {
@@ -173,7 +176,10 @@ impl Handler<Announce> for Floor {
         if let Some(receipt) = announce.receipt
             && room.crowd_is_behind()
         {
-            self.hold(receipt, ctx);
+            if room.held.is_empty() {
+                ctx.run_later(PATIENCE, move |this, ctx| this.release_old(service, ctx));
+            }
+            room.held.push_back((Instant::now() + PATIENCE, receipt));
         }
     }
 }
@@ -204,9 +210,7 @@ impl Handler<Backlog> for Floor {
             room.behind.insert(backlog.person);
         } else {
             room.behind.remove(&backlog.person);
-            if !room.crowd_is_behind() {
-                self.held.clear();
-            }
+            room.release();
         }
     }
 }
@@ -232,7 +236,7 @@ impl Handler<Observe> for Floor {
         Observation::Floor {
             seats: self.rooms.values().map(|room| room.seats.len()).sum(),
             behind: self.rooms.values().map(|room| room.behind.len()).sum(),
-            held: self.held.len(),
+            held: self.rooms.values().map(|room| room.held.len()).sum(),
         }
     }
 }

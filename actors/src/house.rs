@@ -157,6 +157,8 @@ impl House {
                 cores: cores.clone(),
                 supervisor: supervisor.clone(),
                 guests: Guests::default(),
+                closing: Arc::default(),
+                post: post.clone(),
             };
             let make = move || Listener::new(door.clone());
             keep(

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::slots::{Slot, Slots};
 use crate::supervisor::{DoorClosed, Supervisor};
 use crate::videochat::VideochatConnection;
-use crate::watch;
+use crate::watch::{self, Post};
 
 /// The pause after an accept that failed, for lack of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -37,15 +38,10 @@ const ACCEPTS_A_TURN: usize = 64;
 #[rtype(result = "()")]
 pub struct CloseDoor;
 
-/// A connection is over.
+/// A connection is over; it is off the list of guests already.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Ended {
-    id: u64,
-    peer: SocketAddr,
-    panic: Option<String>,
-    _slot: Slot,
-}
+struct GuestLeft;
 
 /// What a listener works with; kept by its factory, so that a rebuilt one goes on with it.
 #[derive(Clone)]
@@ -58,24 +54,39 @@ pub struct Door {
     pub cores: Arc<[(ArbiterHandle, Arc<Rooms>)]>,
     pub supervisor: Addr<Supervisor>,
     pub guests: Guests,
+    pub closing: Arc<AtomicBool>,
+    /// Where the listener is, rebuilt or not.
+    pub post: Post<Listener>,
 }
 
-/// The connections of one service, to be told when the house closes.
+/// The connections of one service, by number, to be told when the house closes.
 #[derive(Clone, Default)]
-pub struct Guests(Arc<Mutex<HashMap<u64, Recipient<Dismiss>>>>);
+pub struct Guests(Arc<Mutex<GuestList>>);
+
+#[derive(Default)]
+struct GuestList {
+    next_id: u64,
+    here: HashMap<u64, Recipient<Dismiss>>,
+}
 
 impl Guests {
-    fn locked(&self) -> MutexGuard<'_, HashMap<u64, Recipient<Dismiss>>> {
-        // Inserting and removing leave the map whole whatever happens between.
+    fn locked(&self) -> MutexGuard<'_, GuestList> {
+        // Each change leaves the list whole whatever happens between.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, id: u64) {
+        self.locked().here.remove(&id);
+    }
+
+    fn len(&self) -> usize {
+        self.locked().here.len()
     }
 }
 
 /// The actor of one TCP service's port.
 pub struct Listener {
     door: Door,
-    closing: bool,
-    next_id: u64,
     accepted: u64,
     refused: u64,
     refused_unlogged: u64,
@@ -86,8 +97,6 @@ impl Listener {
     pub fn new(door: Door) -> Listener {
         Listener {
             door,
-            closing: false,
-            next_id: 0,
             accepted: 0,
             refused: 0,
             refused_unlogged: 0,
@@ -95,7 +104,7 @@ impl Listener {
         }
     }
 
-    fn receive(&mut self, stream: std::net::TcpStream, peer: SocketAddr, ctx: &mut Context<Self>) {
+    fn receive(&mut self, stream: std::net::TcpStream, peer: SocketAddr) {
         // An IPv4 address that came in through an IPv6 socket is the IPv4 address.
         let ip = peer.ip().to_canonical();
         if !self.door.allow.iter().any(|net| net.contains(&ip)) {
@@ -105,39 +114,31 @@ impl Listener {
             return self.refuse(peer, "server.max_connections are here already");
         };
         self.accepted += 1;
-        // A rebuilt listener numbers its guests from the start; those of the last one are still here.
-        while self.door.guests.locked().contains_key(&self.next_id) {
-            self.next_id += 1;
+        match self.door.service {
+            Service::Videochat => self.welcome(stream, peer, slot, VideochatConnection::new),
+            Service::Chatroom => self.welcome(stream, peer, slot, ChatroomConnection::new),
         }
-        let id = self.next_id;
-        self.next_id += 1;
-        let me = ctx.address();
-        let guest = match self.door.service {
-            Service::Videochat => {
-                self.welcome(stream, peer, me, id, slot, VideochatConnection::new)
-            }
-            Service::Chatroom => self.welcome(stream, peer, me, id, slot, ChatroomConnection::new),
-        };
-        self.door.guests.locked().insert(id, guest);
     }
 
     fn welcome<A>(
         &self,
         stream: std::net::TcpStream,
         peer: SocketAddr,
-        me: Addr<Listener>,
-        id: u64,
         slot: Slot,
         make: fn(Link, Arc<Rooms>) -> A,
-    ) -> Recipient<Dismiss>
-    where
+    ) where
         A: Conversation + Handler<Dismiss>,
     {
         let service = self.door.service;
         // Never empty: `House::open` makes at least one core.
         let at = usize::try_from(self.accepted).unwrap_or(0) % self.door.cores.len().max(1);
         let (arbiter, rooms) = self.door.cores[at].clone();
-        let addr = watch::start(
+        let (guests, post) = (self.door.guests.clone(), self.door.post.clone());
+        // Locked until the guest is on the list: one that ends at once is taken off after that.
+        let mut list = self.door.guests.locked();
+        let id = list.next_id;
+        list.next_id += 1;
+        let guest = watch::start(
             &arbiter,
             move |_| match Link::new(stream, peer, service, rooms.legacy_gap, &rooms.limits) {
                 Ok(link) => Some(make(link, rooms)),
@@ -147,15 +148,15 @@ impl Listener {
                 }
             },
             move |panic| {
-                me.do_send(Ended {
-                    id,
-                    peer,
-                    panic,
-                    _slot: slot,
-                });
+                if let Some(panic) = panic {
+                    tracing::error!(%service, %peer, panic, "a connection panicked");
+                }
+                guests.remove(id);
+                drop(slot);
+                post.do_send(GuestLeft);
             },
         );
-        addr.recipient()
+        list.here.insert(id, guest.recipient());
     }
 
     fn refuse(&mut self, peer: SocketAddr, rule: &str) {
@@ -172,8 +173,12 @@ impl Listener {
         }
     }
 
+    fn is_closing(&self) -> bool {
+        self.door.closing.load(Ordering::Acquire)
+    }
+
     fn tell_if_empty(&self) {
-        if self.closing && self.door.guests.locked().is_empty() {
+        if self.is_closing() && self.door.guests.len() == 0 {
             self.door.supervisor.do_send(DoorClosed(self.door.service));
         }
     }
@@ -191,11 +196,11 @@ impl ActorFuture<Listener> for Accept {
     fn poll(
         mut self: Pin<&mut Self>,
         act: &mut Listener,
-        ctx: &mut Context<Listener>,
+        _: &mut Context<Listener>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
         for _ in 0..ACCEPTS_A_TURN {
-            if act.closing {
+            if act.is_closing() {
                 return Poll::Ready(());
             }
             if let Some(pause) = &mut self.pause {
@@ -207,7 +212,7 @@ impl ActorFuture<Listener> for Accept {
             match self.listener.poll_accept(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok((stream, peer))) => match stream.into_std() {
-                    Ok(stream) => act.receive(stream, peer, ctx),
+                    Ok(stream) => act.receive(stream, peer),
                     Err(error) => {
                         tracing::warn!(%peer, %error, "a connection can't be handed over")
                     }
@@ -229,6 +234,8 @@ impl Actor for Listener {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        // One that was rebuilt while the house closes.
+        self.tell_if_empty();
         match self
             .door
             .listener
@@ -246,15 +253,10 @@ impl Actor for Listener {
     }
 }
 
-impl Handler<Ended> for Listener {
+impl Handler<GuestLeft> for Listener {
     type Result = ();
 
-    fn handle(&mut self, ended: Ended, _: &mut Context<Self>) {
-        if let Some(panic) = ended.panic {
-            let (service, peer) = (self.door.service, ended.peer);
-            tracing::error!(%service, %peer, panic, "a connection panicked");
-        }
-        self.door.guests.locked().remove(&ended.id);
+    fn handle(&mut self, _: GuestLeft, _: &mut Context<Self>) {
         self.tell_if_empty();
     }
 }
@@ -263,8 +265,8 @@ impl Handler<CloseDoor> for Listener {
     type Result = ();
 
     fn handle(&mut self, _: CloseDoor, _: &mut Context<Self>) {
-        self.closing = true;
-        for guest in self.door.guests.locked().values() {
+        self.door.closing.store(true, Ordering::Release);
+        for guest in self.door.guests.locked().here.values() {
             guest.do_send(Dismiss);
         }
         self.tell_if_empty();
@@ -277,7 +279,7 @@ impl Handler<Observe> for Listener {
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
         Observation::Listener {
             service: self.door.service,
-            connections: self.door.guests.locked().len(),
+            connections: self.door.guests.len(),
             accepted: self.accepted,
             refused: self.refused,
         }

@@ -336,6 +336,10 @@ async fn library_and_listener_are_rebuilt() {
     assert_eq!(frames, 40);
     let mut ben = Client::join(fixture.address(), "ben").await;
     all_is_well(&mut anna, &mut ben).await;
+    // Those who came in through the listener that is gone leave through the new one.
+    drop((anna, ben));
+    let empty = |state: &Observation| matches!(state, Observation::Listener { connections: 0, .. });
+    fixture.until(empty).await;
 }
 
 #[actix::test]

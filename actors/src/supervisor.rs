@@ -169,3 +169,13 @@ impl Handler<Census> for Supervisor {
         })
     }
 }
+
+impl Handler<Observe> for Supervisor {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        Observation::Supervisor {
+            restarts: self.restarts,
+        }
+    }
+}

@@ -20,7 +20,7 @@ use crate::seat::Seated;
 use crate::slots::Slot;
 use crate::streamer::{Cancel, Show, Streamer, Written};
 
-/// What is logged of a refused message's rule goes to the peer too; so many mistakes and it is let go.
+/// Each mistake is answered with an `Error`; after so many the peer is let go.
 const MAX_FAULTS: u32 = 100;
 
 /// Messages of one read, joined.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, RwLock};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::dev::channel::channel;
@@ -16,8 +16,12 @@ use actix_rt::ArbiterHandle;
 
 /// Mailboxes hold this many before `try_send` refuses; `do_send` takes no notice.
 const MAILBOX: usize = 16;
-/// The pauses between rebuilding the same actor grow up to this.
+/// The pauses between rebuilding the same actor double from this one …
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// … up to this one, …
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// … and begin anew after it has lived so long.
+const RECOVERED: Duration = Duration::from_secs(60);
 
 /// The address of an actor of the house that stays valid when the actor is rebuilt.
 pub struct Post<A: Actor>(Arc<RwLock<Option<Addr<A>>>>);
@@ -78,18 +82,24 @@ pub fn keep<A>(
     post.set(Some(Addr::new(sender)));
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
-            let mut pause = Duration::from_millis(10);
+            let mut pause = Duration::ZERO;
             let mut context = Context::with_receiver(receiver);
             loop {
                 let actor = make();
+                let since = Instant::now();
                 match caught(context.into_future(actor)).await {
                     Ok(()) => break post.set(None),
                     Err(panic) => {
                         tracing::error!(actor = name, %panic, "an actor panicked; it is rebuilt")
                     }
                 }
+                // Nobody waits for an answer from an actor that is gone.
+                post.set(None);
+                if since.elapsed() > RECOVERED {
+                    pause = Duration::ZERO;
+                }
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
                 let (sender, receiver) = channel::<A>(MAILBOX);
                 context = Context::with_receiver(receiver);
                 post.set(Some(Addr::new(sender)));

@@ -100,7 +100,12 @@ impl Decoder {
         if rest.is_empty() && (self.stage != Stage::VideoName || blank == 0) {
             return Ok(Step::More { used: blank });
         }
-        if let Some((word, message)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
+        // A video's name may begin with a word; where one is expected, only the word alone is none.
+        let is_word = |word: &[u8]| match self.stage {
+            Stage::VideoName => rest.trim_ascii_end() == word && word != b"QUIT",
+            _ => rest.starts_with(word),
+        };
+        if let Some((word, message)) = WORDS.iter().find(|(word, _)| is_word(word)) {
             self.stage = match message {
                 ClientMessage::EnterChat => Stage::Chat,
                 ClientMessage::ListVideos => Stage::VideoName,
@@ -569,6 +574,17 @@ mod tests {
                 Said::Enter
             ]
         );
+    }
+
+    #[test]
+    fn a_video_may_be_named_like_a_word() {
+        for name in ["QUITE_nice", "QUIT", "[CHAT] with anna"] {
+            let said = feed(
+                &[4],
+                &[b"anna", PEM.as_bytes(), b"[STREAM]", name.as_bytes()],
+            );
+            assert_eq!(said.unwrap()[2..], [Said::List, Said::Video(name.into())]);
+        }
     }
 
     #[test]

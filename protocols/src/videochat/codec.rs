@@ -38,8 +38,8 @@ const SIZE_FIELD: usize = 16;
 pub const MAX_BODY: usize = 64 * 1024;
 /// The longest body that is passed over to follow a client which sent too much, in bytes.
 pub const MAX_SKIP: usize = 16 * 1024 * 1024;
-/// The longest RSA block that is relayed, in bytes: that of a 16,384-bit key.
-const MAX_CIPHER: usize = 2048;
+/// The longest RSA block that is relayed, in bytes: that of a 4,096-bit key, the longest that is taken.
+const MAX_CIPHER: usize = 512;
 
 const BEGIN: &[u8] = b"-----BEGIN PUBLIC KEY-----";
 const END: &[u8] = b"-----END PUBLIC KEY-----";
