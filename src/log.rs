@@ -22,7 +22,7 @@ pub fn start(log: &Log) -> Result<(), Box<dyn std::error::Error>> {
         tracing::error!(
             place,
             "panic: {}",
-            panic.payload_as_str().unwrap_or("no message")
+            playhouse_actors::panic_message(panic.payload())
         );
     }));
     Ok(())

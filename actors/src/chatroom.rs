@@ -10,50 +10,33 @@ use playhouse_protocols::wire::Step;
 use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::traits::PublicKeyParts;
 
+use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
 use crate::library::{Find, VideoNames};
-use crate::link::{Conversation, Link, Parting, Pump};
-use crate::lobby::{Join, ListChange, Say};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::link::{Link, Parting};
+use crate::lobby::{ListChange, Say};
+use crate::messages::{Dismiss, Heard, Observation, Observe, Service};
 use crate::outbound::{Rule, Segment};
-use crate::seat::Seated;
-use crate::slots::Slot;
-use crate::streamer::{Cancel, Show, Streamer, Written};
+use crate::pump::Pump;
+use crate::streamer::Show;
 
 /// The protocol has no word for an error; after so many it is let go.
 const MAX_FAULTS: u32 = 20;
 
-struct Playing {
-    streamer: Addr<Streamer>,
-    _slot: Slot,
-}
-
 /// The actor of one chatroom connection.
 pub struct ChatroomConnection {
-    link: Link,
-    rooms: Arc<Rooms>,
+    guest: Guest,
     decoder: wire::Decoder,
-    name: String,
-    seated: Option<Seated>,
-    playing: Option<Playing>,
     /// A video chosen while another one plays.
     next_video: Option<String>,
-    faults: u32,
-    handshake: Option<SpawnHandle>,
 }
 
 impl ChatroomConnection {
     pub fn new(link: Link, rooms: Arc<Rooms>) -> ChatroomConnection {
         ChatroomConnection {
-            link,
-            rooms,
+            guest: Guest::new(link, rooms),
             decoder: wire::Decoder::new(),
-            name: String::new(),
-            seated: None,
-            playing: None,
             next_video: None,
-            faults: 0,
-            handshake: None,
         }
     }
 
@@ -62,11 +45,12 @@ impl ChatroomConnection {
     }
 
     fn refused(&mut self, rule: String, ctx: &mut Context<Self>) {
-        self.faults += 1;
-        self.link
+        self.guest.faults += 1;
+        self.guest
+            .link
             .span()
             .in_scope(|| tracing::warn!(rule, "bad input"));
-        if self.faults > MAX_FAULTS {
+        if self.guest.faults > MAX_FAULTS {
             self.part(
                 Parting::Fault(format!("{rule}; and {MAX_FAULTS} mistakes before")),
                 ctx,
@@ -77,22 +61,22 @@ impl ChatroomConnection {
     fn dispatch(&mut self, message: ClientMessage<'_>, ctx: &mut Context<Self>) {
         match message {
             ClientMessage::Name(name) => {
-                self.name = name.to_owned();
+                self.guest.name = name.to_owned();
                 self.alone(Bytes::from_static(wire::OK), ctx);
             }
-            ClientMessage::PublicKey(pem) => self.join(pem, ctx),
+            ClientMessage::PublicKey(pem) => self.introduce(pem, ctx),
             ClientMessage::Chat(message) => {
-                self.rooms.lobby.do_send(Say {
+                self.guest.rooms.lobby.do_send(Say {
                     service: Service::Chatroom,
                     wire: Bytes::copy_from_slice(message),
                     messages: 1,
-                    receipt: self.link.receipt(),
+                    receipt: self.guest.link.receipt(),
                 });
             }
             ClientMessage::ListVideos => self.list(ctx),
-            ClientMessage::VideoName(name) if self.playing.is_some() => {
+            ClientMessage::VideoName(name) if self.guest.is_watching() => {
                 self.next_video = Some(name.to_owned());
-                self.link.pause();
+                self.guest.link.pause();
             }
             ClientMessage::VideoName(name) => self.choose(name.to_owned(), ctx),
             ClientMessage::Disconnect => self.part(Parting::Goodbye, ctx),
@@ -101,55 +85,19 @@ impl ChatroomConnection {
         }
     }
 
-    fn join(&mut self, pem: &str, ctx: &mut Context<Self>) {
-        let block = match rsa::RsaPublicKey::from_pkcs1_pem(pem) {
-            Ok(key) => key.size(),
+    fn introduce(&mut self, pem: &str, ctx: &mut Context<Self>) {
+        match rsa::RsaPublicKey::from_pkcs1_pem(pem) {
+            Ok(key) => self.join(format!("{pem}\n"), key.size(), ctx),
             Err(e) => {
                 let rule = format!("public key: no RSA key in PKCS#1 PEM: {e}");
-                return self.part(Parting::Fault(rule), ctx);
+                self.part(Parting::Fault(rule), ctx);
             }
-        };
-        let Some(lobby) = self.rooms.lobby.addr() else {
-            return self.part(Parting::Internal("the lobby is away".to_owned()), ctx);
-        };
-        self.link.pause();
-        // Held before the answer comes: whoever goes while waiting leaves the lobby again.
-        let seated = Seated::new(Service::Chatroom, &self.rooms);
-        let join = Join {
-            person: seated.person(),
-            service: Service::Chatroom,
-            wanted: std::mem::take(&mut self.name),
-            key: format!("{pem}\n"),
-            block,
-            floor: self.rooms.floor_number,
-            seat: ctx.address().recipient(),
-        };
-        self.seated = Some(seated);
-        lobby
-            .send(join)
-            .into_actor(self)
-            .map(|person, this, ctx| match person {
-                Ok(person) => this.joined(&person, ctx),
-                Err(e) => this.part(Parting::Internal(format!("the lobby: {e}")), ctx),
-            })
-            .spawn(ctx);
-    }
-
-    fn joined(&mut self, person: &Person, ctx: &mut Context<Self>) {
-        if !self.link.is_open() {
-            return;
         }
-        if let Some(handshake) = self.handshake.take() {
-            ctx.cancel_future(handshake);
-        }
-        self.link.set_user(person.name.clone());
-        self.link.span().in_scope(|| tracing::info!("joined"));
-        self.link.resume();
     }
 
     fn list(&mut self, ctx: &mut Context<Self>) {
-        self.link.pause();
-        let library = self.rooms.library.addr();
+        self.guest.link.pause();
+        let library = self.guest.rooms.library.addr();
         async move {
             match library {
                 Some(library) => library.send(VideoNames).await.unwrap_or_default(),
@@ -158,7 +106,7 @@ impl ChatroomConnection {
         }
         .into_actor(self)
         .map(|names, this, ctx| {
-            this.link.resume();
+            this.guest.link.resume();
             for part in wire::video_list(&names) {
                 this.alone(part, ctx);
             }
@@ -167,8 +115,8 @@ impl ChatroomConnection {
     }
 
     fn choose(&mut self, name: String, ctx: &mut Context<Self>) {
-        self.link.pause();
-        let library = self.rooms.library.addr();
+        self.guest.link.pause();
+        let library = self.guest.rooms.library.addr();
         async move {
             match library {
                 Some(library) => library.send(Find(name.clone())).await.ok().flatten(),
@@ -178,11 +126,12 @@ impl ChatroomConnection {
         }
         .into_actor(self)
         .map(|video, this, ctx| {
-            this.link.resume();
+            this.guest.link.resume();
             match video {
                 Ok(video) => this.play(video, ctx),
                 Err(name) => {
-                    this.link
+                    this.guest
+                        .link
                         .span()
                         .in_scope(|| tracing::warn!(name, "no such video"));
                     this.alone(wire::stream(0), ctx);
@@ -193,27 +142,18 @@ impl ChatroomConnection {
     }
 
     fn play(&mut self, video: Arc<Video>, ctx: &mut Context<Self>) {
-        if !self.link.is_open() {
+        if !self.guest.link.is_open() {
             return;
         }
-        let Some(slot) = self.rooms.streams.take() else {
-            self.link
-                .span()
-                .in_scope(|| tracing::warn!("limits.max_streams are playing"));
-            return self.alone(wire::stream(0), ctx);
+        let frames = video.frame_count();
+        let plan = Plan::remainder_first(frames, video.clips.len());
+        let announce = |this: &mut Self, ctx: &mut _| {
+            this.alone(wire::stream(frames), ctx);
+            this.link().outbound().hold();
         };
-        self.link.span().in_scope(|| {
-            tracing::info!(video = %video.name, frames = video.frame_count(), "stream begins");
-        });
-        self.alone(wire::stream(video.frame_count()), ctx);
-        self.link.outbound().hold();
-        let plan = Plan::remainder_first(video.frame_count(), video.clips.len());
-        let viewer = ctx.address().recipient();
-        let streamer = Streamer::new(video, plan, &self.rooms, viewer).start_here();
-        self.playing = Some(Playing {
-            streamer,
-            _slot: slot,
-        });
+        if !self.watch(video, plan, ctx, announce) {
+            self.alone(wire::stream(0), ctx);
+        }
     }
 }
 
@@ -226,24 +166,20 @@ impl Actor for ChatroomConnection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let limit = self.rooms.limits.handshake;
-        self.handshake = Some(ctx.run_later(limit, move |this, ctx| {
-            let rule = format!("no name and public key within {} s", limit.as_secs());
-            this.part(Parting::Fault(rule), ctx);
-        }));
-        self.alone(self.rooms.chatroom_key.clone(), ctx);
+        self.expect_introduction(ctx);
+        self.alone(self.guest.rooms.chatroom_key.clone(), ctx);
         ctx.spawn(Pump);
     }
 }
 
 impl Conversation for ChatroomConnection {
-    fn link(&mut self) -> &mut Link {
-        &mut self.link
+    fn guest(&mut self) -> &mut Guest {
+        &mut self.guest
     }
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;
-        while self.link.is_open() && !self.link.is_waiting() {
+        while self.guest.link.is_open() && !self.guest.link.is_waiting() {
             match self.decoder.decode(&input[at..]) {
                 Ok(Step::Got { message, used }) => {
                     at += used;
@@ -261,25 +197,6 @@ impl Conversation for ChatroomConnection {
             }
         }
         at
-    }
-
-    fn frames_written(&mut self, frames: u32, _: &mut Context<Self>) {
-        if let Some(playing) = &self.playing {
-            playing.streamer.do_send(Written { frames });
-        }
-    }
-
-    fn flushed(&mut self) {
-        if let Some(seated) = &mut self.seated {
-            seated.backlog_is(self.link.outbound().backlog());
-        }
-    }
-
-    fn parted(&mut self, _: &Parting, _: &mut Context<Self>) {
-        if let Some(playing) = self.playing.take() {
-            playing.streamer.do_send(Cancel);
-        }
-        self.seated = None;
     }
 }
 
@@ -309,8 +226,8 @@ impl Handler<Show> for ChatroomConnection {
                 self.push(Segment::frame(&head, jpeg), ctx);
             }
             Show::Finish => {
-                self.playing = None;
-                self.link.release();
+                self.guest.stops_watching();
+                self.guest.link.release();
                 if let Some(name) = self.next_video.take() {
                     self.choose(name, ctx);
                 }
@@ -336,10 +253,6 @@ impl Handler<Observe> for ChatroomConnection {
     type Result = Observation;
 
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        Observation::Connection {
-            name: self.link.user().map(|name| name.to_string()),
-            backlog: self.link.outbound().backlog(),
-            streaming: self.playing.is_some(),
-        }
+        self.guest.observe()
     }
 }

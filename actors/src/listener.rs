@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep};
 
 use crate::chatroom::ChatroomConnection;
+use crate::guest::Conversation;
 use crate::house::Rooms;
-use crate::link::{Conversation, Link};
+use crate::link::Link;
 use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::slots::{Slot, Slots};
 use crate::supervisor::{DoorClosed, Supervisor};

@@ -1,0 +1,226 @@
+//! What the connections of all services with people have in common: a [`Link`], a place in the house
+//! once they have said who they are, perhaps a video that plays. A service's connection actor owns a
+//! [`Guest`] and implements [`Conversation`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use playhouse_media::{Plan, Video};
+
+use crate::house::Rooms;
+use crate::link::{LINGER, Link, Parting};
+use crate::lobby::Join;
+use crate::messages::{Heard, Observation, Person};
+use crate::outbound::Segment;
+use crate::seat::Seated;
+use crate::slots::Slot;
+use crate::streamer::{Cancel, Show, Streamer, Written};
+
+struct Playing {
+    streamer: Addr<Streamer>,
+    _slot: Slot,
+}
+
+/// A connection's side of the house.
+pub struct Guest {
+    pub link: Link,
+    pub rooms: Arc<Rooms>,
+    /// The name that was asked for, until there is a place.
+    pub name: String,
+    /// Mistakes so far.
+    pub faults: u32,
+    seated: Option<Seated>,
+    playing: Option<Playing>,
+    handshake: Option<SpawnHandle>,
+}
+
+impl Guest {
+    /// A guest of whom nothing is known yet.
+    pub fn new(link: Link, rooms: Arc<Rooms>) -> Guest {
+        Guest {
+            link,
+            rooms,
+            name: String::new(),
+            faults: 0,
+            seated: None,
+            playing: None,
+            handshake: None,
+        }
+    }
+
+    /// Whether a video plays.
+    pub fn is_watching(&self) -> bool {
+        self.playing.is_some()
+    }
+
+    /// The video is over.
+    pub fn stops_watching(&mut self) {
+        self.playing = None;
+    }
+
+    /// So many frames went out.
+    pub fn frames_written(&self, frames: u32) {
+        if let Some(playing) = &self.playing {
+            playing.streamer.do_send(Written { frames });
+        }
+    }
+
+    /// As much as the socket takes went out.
+    pub fn flushed(&mut self) {
+        if let Some(seated) = &mut self.seated {
+            seated.backlog_is(self.link.outbound().backlog());
+        }
+    }
+
+    pub fn observe(&mut self) -> Observation {
+        Observation::Connection {
+            name: self.link.user().map(|name| name.to_string()),
+            backlog: self.link.outbound().backlog(),
+            streaming: self.is_watching(),
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(playing) = self.playing.take() {
+            playing.streamer.do_send(Cancel);
+        }
+        self.seated = None;
+    }
+}
+
+/// A service's words for what happens in the house.
+pub trait Conversation:
+    Actor<Context = Context<Self>> + Handler<Heard> + Handler<Show> + Unpin
+{
+    fn guest(&mut self) -> &mut Guest;
+
+    /// Understands what is unread, `input`, as far as it goes; says how many bytes that took.
+    fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize;
+
+    /// The peer did not say in time who it is.
+    fn timed_out(&mut self, rule: String, ctx: &mut Context<Self>) {
+        self.part(Parting::Fault(rule), ctx);
+    }
+
+    /// The lobby has given `person` its name and place.
+    fn joined(&mut self, _person: &Person) {}
+
+    fn link(&mut self) -> &mut Link {
+        &mut self.guest().link
+    }
+
+    /// Gives the peer so long to say who it is.
+    fn expect_introduction(&mut self, ctx: &mut Context<Self>) {
+        let limit = self.guest().rooms.limits.handshake;
+        self.guest().handshake = Some(ctx.run_later(limit, move |this, ctx| {
+            let rule = format!("no name and public key within {} s", limit.as_secs());
+            this.timed_out(rule, ctx);
+        }));
+    }
+
+    /// Asks the lobby for a place; nothing is read until it answers. `key` is shown to others, `block`
+    /// is its modulus in bytes.
+    fn join(&mut self, key: String, block: usize, ctx: &mut Context<Self>) {
+        let guest = self.guest();
+        let service = guest.link.service();
+        let Some(lobby) = guest.rooms.lobby.addr() else {
+            return self.part(Parting::Internal("the lobby is away".to_owned()), ctx);
+        };
+        guest.link.pause();
+        // Held before the answer comes: whoever goes while waiting leaves the lobby again.
+        let seated = Seated::new(service, &guest.rooms);
+        let join = Join {
+            person: seated.person(),
+            service,
+            wanted: std::mem::take(&mut guest.name),
+            key,
+            block,
+            floor: guest.rooms.floor_number,
+            seat: ctx.address().recipient(),
+        };
+        guest.seated = Some(seated);
+        lobby
+            .send(join)
+            .into_actor(self)
+            .map(|person, this, ctx| match person {
+                Ok(person) => this.take_place(&person, ctx),
+                Err(e) => this.part(Parting::Internal(format!("the lobby: {e}")), ctx),
+            })
+            .spawn(ctx);
+    }
+
+    fn take_place(&mut self, person: &Person, ctx: &mut Context<Self>) {
+        let guest = self.guest();
+        if !guest.link.is_open() {
+            return;
+        }
+        if let Some(handshake) = guest.handshake.take() {
+            ctx.cancel_future(handshake);
+        }
+        guest.link.set_user(person.name.clone());
+        guest.link.span().in_scope(|| tracing::info!("joined"));
+        guest.link.resume();
+        self.joined(person);
+    }
+
+    /// Starts `video`, whose qualities follow `plan`, if there is a place for one more viewer.
+    /// `announce` tells the peer before the first frame.
+    fn watch(
+        &mut self,
+        video: Arc<Video>,
+        plan: Plan,
+        ctx: &mut Context<Self>,
+        announce: impl FnOnce(&mut Self, &mut Context<Self>),
+    ) -> bool {
+        let guest = self.guest();
+        let Some(slot) = guest.rooms.streams.take() else {
+            let warn = || tracing::warn!("refused a video: limit streaming.max_streams");
+            guest.link.span().in_scope(warn);
+            return false;
+        };
+        guest.link.span().in_scope(|| {
+            tracing::info!(video = %video.name, frames = video.frame_count(), "stream begins");
+        });
+        announce(self, ctx);
+        let guest = self.guest();
+        let viewer = ctx.address().recipient();
+        let streamer = Streamer::new(video, plan, &guest.rooms, viewer).start_here();
+        guest.playing = Some(Playing {
+            streamer,
+            _slot: slot,
+        });
+        true
+    }
+
+    /// Queues `segment`; a reader who is too far behind is let go.
+    fn push(&mut self, segment: Segment, ctx: &mut Context<Self>) {
+        if self.link().is_open()
+            && let Err(overflow) = self.link().push(segment)
+        {
+            self.part(Parting::Slow(overflow.to_string()), ctx);
+        }
+    }
+
+    /// Ends the conversation for the reason given. What is queued still goes out, except to a reader
+    /// who is too slow to take it.
+    fn part(&mut self, why: Parting, _: &mut Context<Self>) {
+        let guest = self.guest();
+        if !guest.link.is_open() {
+            return;
+        }
+        let patience = match why {
+            Parting::Slow(_) | Parting::Dropped(_) => Duration::ZERO,
+            _ => LINGER,
+        };
+        guest.link.close(patience);
+        guest.link.span().in_scope(|| match why {
+            Parting::Goodbye | Parting::Dropped(_) | Parting::HouseCloses => {
+                tracing::info!("left: {why}");
+            }
+            Parting::Internal(_) => tracing::error!("left: {why}"),
+            _ => tracing::warn!("left: {why}"),
+        });
+        guest.leave();
+    }
+}
