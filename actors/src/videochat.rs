@@ -122,12 +122,17 @@ impl VideochatConnection {
         let Some(library) = self.guest.rooms.library.addr() else {
             return self.error("the library is just being put in order", ctx);
         };
+        // One question at a time: a flood of them waits in the socket.
+        self.guest.link.pause();
         library
             .send(FileNames)
             .into_actor(self)
-            .map(|files, this, ctx| match files {
-                Ok(files) => this.say(wire::video_list(&files), ctx),
-                Err(_) => this.error("the library is just being put in order", ctx),
+            .map(|files, this, ctx| {
+                this.guest.link.resume();
+                match files {
+                    Ok(files) => this.say(wire::video_list(&files), ctx),
+                    Err(_) => this.error("the library is just being put in order", ctx),
+                }
             })
             .spawn(ctx);
     }

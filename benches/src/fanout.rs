@@ -39,7 +39,13 @@ pub fn run(playhouse: &Path, rounds: usize, seconds: f64) -> Outcome {
             ours.push(playhouse_load(server.address, receivers)?.measure(seconds)?);
         }
         let what = format!("to {receivers} receivers");
-        compare(&what, "deliveries/s", &Figure::of(ours), &Figure::of(theirs), "redis-server");
+        compare(
+            &what,
+            "deliveries/s",
+            &Figure::of(ours),
+            &Figure::of(theirs),
+            "redis-server",
+        );
     }
     println!();
     Ok(())
@@ -153,7 +159,11 @@ impl Load {
                 }
             }
             let more = writable && sent - heard.min(sent) < WINDOW;
-            let wait = if more { Duration::ZERO } else { Duration::from_millis(100) };
+            let wait = if more {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(100)
+            };
             poll.poll(&mut events, Some(wait))?;
             for event in &events {
                 let n = event.token().0;

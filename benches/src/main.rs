@@ -46,7 +46,10 @@ fn main() -> Outcome {
     let beside = std::env::current_exe()?.with_file_name("playhouse");
     let playhouse = args.playhouse.unwrap_or(beside);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("{cores} cores; medians of {} rounds, taken in turn\n", args.rounds);
+    println!(
+        "{cores} cores; medians of {} rounds, taken in turn\n",
+        args.rounds
+    );
     if matches!(args.what, What::All | What::Stream) {
         stream::run(&playhouse, &args.videos, args.rounds)?;
     }
@@ -81,7 +84,12 @@ impl Figure {
 pub fn compare(what: &str, unit: &str, ours: &Figure, theirs: &Figure, name: &str) {
     println!(
         "{what:<28} playhouse {:>11.0} {unit} ({:.0}–{:.0})   {name} {:>11.0} {unit} ({:.0}–{:.0})   {:.2} ×",
-        ours.median, ours.least, ours.most, theirs.median, theirs.least, theirs.most,
+        ours.median,
+        ours.least,
+        ours.most,
+        theirs.median,
+        theirs.least,
+        theirs.most,
         ours.median / theirs.median,
     );
 }

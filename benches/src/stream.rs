@@ -56,7 +56,9 @@ pub fn run(playhouse: &Path, videos: &Path, rounds: usize) -> Outcome {
                 .iter_mut()
                 .map(|viewer| {
                     scope.spawn(|| -> Result<u64, String> {
-                        (0..REPLAYS).map(|_| viewer.watch().map_err(|e| e.to_string())).sum()
+                        (0..REPLAYS)
+                            .map(|_| viewer.watch().map_err(|e| e.to_string()))
+                            .sum()
                     })
                 })
                 .collect();
@@ -66,13 +68,33 @@ pub fn run(playhouse: &Path, videos: &Path, rounds: usize) -> Outcome {
     }
     let one = Figure::of(their_first);
     let megabytes = bytes as f64 / 1e6;
-    println!("streaming {VIDEO}, {frames} frames in 240p, 720p and 1440p, JPEG quality 90, {megabytes:.1} MB a viewing");
+    println!(
+        "streaming {VIDEO}, {frames} frames in 240p, 720p and 1440p, JPEG quality 90, {megabytes:.1} MB a viewing"
+    );
     compare("first play", "frames/s", &Figure::of(first), &one, "OpenCV");
-    compare("replay from the cache", "frames/s", &Figure::of(replay), &one, "OpenCV");
+    compare(
+        "replay from the cache",
+        "frames/s",
+        &Figure::of(replay),
+        &one,
+        "OpenCV",
+    );
     let eight = Figure::of(eight);
-    compare("eight viewers, all together", "frames/s", &eight, &one, "OpenCV, one viewer,");
+    compare(
+        "eight viewers, all together",
+        "frames/s",
+        &eight,
+        &one,
+        "OpenCV, one viewer,",
+    );
     let their_eight = Figure::of(their_eight);
-    compare("eight viewers, all together", "frames/s", &eight, &their_eight, "OpenCV, eight,");
+    compare(
+        "eight viewers, all together",
+        "frames/s",
+        &eight,
+        &their_eight,
+        "OpenCV, eight,",
+    );
     println!();
     Ok(())
 }

@@ -93,6 +93,9 @@ impl Counter {
         let text = format!("\"identifier\":\"{identifier}\"");
         self.body == 0
             && self.in_json
-            && self.last_json.windows(text.len()).any(|w| w == text.as_bytes())
+            && self
+                .last_json
+                .windows(text.len())
+                .any(|w| w == text.as_bytes())
     }
 }
