@@ -257,7 +257,7 @@ impl Config {
             "two services can't share a port",
         );
         if let Err(e) = self.log.filter() {
-            broken.push(("log.level", e));
+            broken.push(("log.level", format!("{:?}: {e}", self.log.level)));
         }
         broken
     }
@@ -377,8 +377,21 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
     }?;
     // What the library says of the key is said already.
     let text = error.to_string();
-    let rule = text.split(" for key `").next().unwrap_or(&text);
-    Some(format!("{key} (set in {origin}): {rule}"))
+    let mut rule = text.split(" for key `").next().unwrap_or(&text).to_owned();
+    match key {
+        "streaming.pace" => "realtime or fast".clone_into(&mut rule),
+        "log.format" => "text or json".clone_into(&mut rule),
+        _ => {}
+    }
+    let values = merged
+        .get::<Vec<String>>(key)
+        .or_else(|_| merged.get::<String>(key).map(|value| vec![value]));
+    let wrong: Vec<String> = values
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|value| key != "server.allow" || value.parse::<IpNet>().is_err())
+        .collect();
+    Some(format!("{key} (set in {origin}): {wrong:?}: {rule}"))
 }
 
 #[cfg(test)]

@@ -63,14 +63,8 @@ pub fn run(
     let settings = config.settings();
     let system = System::new();
     let house = system.block_on(async { House::open(&settings, catalogue) })?;
-    println!("{}", show::services_table(&house.services));
-    if let Some(path) = ready_file {
-        write_ready_file(path, &house).map_err(|source| ServeError::ReadyFile {
-            path: path.to_owned(),
-            source,
-        })?;
-    }
     let supervisor = house.supervisor.clone();
+    // Before anybody can know that we are here and send one.
     system.block_on(async {
         let close = [
             signal(SignalKind::terminate())?,
@@ -80,6 +74,13 @@ pub fn run(
         actix_rt::spawn(listen(close, census, supervisor));
         io::Result::Ok(())
     })?;
+    println!("{}", show::services_table(&house.services));
+    if let Some(path) = ready_file {
+        write_ready_file(path, &house).map_err(|source| ServeError::ReadyFile {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
     Ok(system.run()?)
 }
 

@@ -15,11 +15,14 @@ use crate::house::Rooms;
 use crate::library::{Find, VideoNames};
 use crate::link::{Link, Parting};
 use crate::lobby::{ListChange, Say};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Service};
+use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::streamer::Show;
 
+/// The smallest RSA modulus that is taken, in bytes: with a smaller one, others could not encrypt a
+/// message of any use (PKCS#1 v1.5 takes 11 bytes of it).
+const MIN_KEY_BYTES: usize = 64;
 /// The protocol has no word for an error; after so many it is let go.
 const MAX_FAULTS: u32 = 20;
 
@@ -27,6 +30,8 @@ const MAX_FAULTS: u32 = 20;
 pub struct ChatroomConnection {
     guest: Guest,
     decoder: wire::Decoder,
+    /// Whether the list of people has come, which is the first thing that a newcomer gets.
+    listed: bool,
     /// A video chosen while another one plays.
     next_video: Option<String>,
 }
@@ -36,6 +41,7 @@ impl ChatroomConnection {
         ChatroomConnection {
             guest: Guest::new(link, rooms),
             decoder: wire::Decoder::new(),
+            listed: false,
             next_video: None,
         }
     }
@@ -87,6 +93,10 @@ impl ChatroomConnection {
 
     fn introduce(&mut self, pem: &str, ctx: &mut Context<Self>) {
         match rsa::RsaPublicKey::from_pkcs1_pem(pem) {
+            Ok(key) if key.size() < MIN_KEY_BYTES => {
+                let rule = format!("public key: at least {} bits are needed", MIN_KEY_BYTES * 8);
+                self.part(Parting::Fault(rule), ctx);
+            }
             Ok(key) => self.join(format!("{pem}\n"), key.size(), ctx),
             Err(e) => {
                 let rule = format!("public key: no RSA key in PKCS#1 PEM: {e}");
@@ -177,6 +187,9 @@ impl Conversation for ChatroomConnection {
         &mut self.guest
     }
 
+    // Its commands wait for the list of people, which comes by way of the floor.
+    fn joined(&mut self, _: &Person) {}
+
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;
         while self.guest.link.is_open() && !self.guest.link.is_waiting() {
@@ -189,10 +202,8 @@ impl Conversation for ChatroomConnection {
                     at += used;
                     self.refused(error.to_string(), ctx);
                 }
-                Ok(Step::More { used }) => {
-                    at += used;
-                    break;
-                }
+                Ok(Step::More { used: 0 }) => break,
+                Ok(Step::More { used }) => at += used,
                 Err(error) => self.part(Parting::Fault(error.to_string()), ctx),
             }
         }
@@ -210,6 +221,12 @@ impl Handler<Heard> for ChatroomConnection {
                 self.decoder.set_blocks(blocks);
                 for list in wire.iter() {
                     self.push(Segment::new(Rule::AloneNewest, list.clone()), ctx);
+                }
+                if std::mem::replace(&mut self.listed, true) {
+                    // What waits for more bytes may be whole with the new lengths.
+                    self.guest.link.look_again();
+                } else {
+                    self.guest.link.resume();
                 }
             }
         }

@@ -206,34 +206,31 @@ fn take_near(shelf: &Mutex<Vec<Shelved>>, clip: u64, first: u32) -> Option<ClipD
             (position > first, first.abs_diff(position))
         })?
         .0;
-    Some(shelf.swap_remove(nearest).decoder)
+    Some(shelf.remove(nearest).decoder)
 }
 
+/// Keeps `decoder` for the next job, and closes those that nobody used for long.
 fn put_back(shelf: &Mutex<Vec<Shelved>>, decoder: ClipDecoder, clip: u64) {
-    let mut shelf = locked(shelf);
-    shelf.push(Shelved {
+    locked(shelf).push(Shelved {
         decoder,
         clip,
         since: Instant::now(),
     });
-    if shelf.len() > SHELF
-        && let Some((oldest, _)) = shelf.iter().enumerate().min_by_key(|(_, s)| s.since)
-    {
-        let oldest = shelf.swap_remove(oldest);
-        drop(shelf);
-        drop(oldest);
-    }
+    close_unused(shelf);
 }
 
 fn close_unused(shelf: &Mutex<Vec<Shelved>>) {
     let unused: Vec<Shelved> = {
         let mut shelf = locked(shelf);
-        let (keep, unused) = shelf
-            .drain(..)
-            .partition(|shelved| shelved.since.elapsed() < SHELF_TIME);
-        *shelf = keep;
-        unused
+        // Put back in order of time, so that the first ones are the oldest.
+        let surplus = shelf.len().saturating_sub(SHELF);
+        let old = shelf
+            .iter()
+            .filter(|s| s.since.elapsed() > SHELF_TIME)
+            .count();
+        shelf.drain(..surplus.max(old)).collect()
     };
+    // Closed with the shelf unlocked.
     drop(unused);
 }
 

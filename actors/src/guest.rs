@@ -10,7 +10,7 @@ use playhouse_media::{Plan, Video};
 
 use crate::house::Rooms;
 use crate::link::{LINGER, Link, Parting};
-use crate::lobby::Join;
+use crate::lobby::{Join, Leave};
 use crate::messages::{Heard, Observation, Person};
 use crate::outbound::Segment;
 use crate::seat::Seated;
@@ -103,8 +103,9 @@ pub trait Conversation:
         self.part(Parting::Fault(rule), ctx);
     }
 
-    /// The lobby has given `person` its name and place.
-    fn joined(&mut self, _person: &Person) {}
+    /// The lobby has given `person` its name and place. Reading is paused and goes on with
+    /// [`Link::resume`].
+    fn joined(&mut self, person: &Person);
 
     fn link(&mut self) -> &mut Link {
         &mut self.guest().link
@@ -153,14 +154,15 @@ pub trait Conversation:
     fn take_place(&mut self, person: &Person, ctx: &mut Context<Self>) {
         let guest = self.guest();
         if !guest.link.is_open() {
-            return;
+            // A full mailbox may have let the first one overtake what asked for the place.
+            let person = person.id;
+            return guest.rooms.lobby.do_send(Leave { person });
         }
         if let Some(handshake) = guest.handshake.take() {
             ctx.cancel_future(handshake);
         }
         guest.link.set_user(person.name.clone());
         guest.link.span().in_scope(|| tracing::info!("joined"));
-        guest.link.resume();
         self.joined(person);
     }
 

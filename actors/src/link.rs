@@ -175,6 +175,11 @@ impl Link {
     /// Reads on, beginning with what is unread.
     pub fn resume(&mut self) {
         self.paused = false;
+        self.look_again();
+    }
+
+    /// Something unread may be understood now, without another read.
+    pub fn look_again(&mut self) {
         self.look_again = true;
         self.waker.wake_by_ref();
     }

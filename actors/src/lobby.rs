@@ -6,7 +6,7 @@
 //! list takes at `lobby.presence_mb_s`, goes out as one. A list shows the house as it is; the names
 //! of all who came and went since the last one stand beside it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::watch::Post;
 
 /// Up to so many people, lists are short enough for everyone who comes or goes to have their own.
 const SMALL_PARTY: usize = 8;
+/// Messages to people who left may come for so long.
+const UNDERWAY: Duration = Duration::from_secs(5);
 /// A newcomer who would wait longer for the merged list gets its own at once.
 const LONG_WAIT: Duration = Duration::from_millis(50);
 
@@ -103,6 +105,8 @@ struct Room {
     people: BTreeMap<u64, Present>,
     joined: Vec<Arc<str>>,
     left: Vec<Arc<str>>,
+    /// Lengths of the blocks of people who left: a message to them may be on its way.
+    departed: VecDeque<(Instant, usize)>,
     /// No list goes out before.
     next: Instant,
     scheduled: bool,
@@ -142,6 +146,7 @@ impl Lobby {
                     people: BTreeMap::new(),
                     joined: Vec::new(),
                     left: Vec::new(),
+                    departed: VecDeque::new(),
                     next: Instant::now(),
                     scheduled: false,
                 };
@@ -253,10 +258,16 @@ impl Lobby {
 }
 
 /// The list of a room's people as it is now, in its service's words.
-fn list(room: &Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: bool) -> Heard {
+fn list(room: &mut Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: bool) -> Heard {
+    room.departed
+        .retain(|(since, _)| since.elapsed() < UNDERWAY);
     let people = room.people.values();
     let object = wire::people_object(people.clone().map(|present| &*present.person.entry));
-    let mut blocks: Vec<usize> = people.map(|present| present.person.block).collect();
+    let departed = room.departed.iter().map(|(_, block)| *block);
+    let mut blocks: Vec<usize> = people
+        .map(|present| present.person.block)
+        .chain(departed)
+        .collect();
     blocks.sort_unstable();
     blocks.dedup();
     let wire = (room.encode)(&ListChange {
@@ -315,6 +326,7 @@ impl Handler<Leave> for Lobby {
         if let Some(gone) = room.people.remove(&person) {
             self.names.remove(&gone.person.name);
             room.left.push(gone.person.name.clone());
+            room.departed.push_back((Instant::now(), gone.person.block));
             if let Some(floor) = self.floors.get(gone.floor) {
                 floor.do_send(Vacate { service, person });
             }

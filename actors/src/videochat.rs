@@ -20,6 +20,9 @@ use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::streamer::Show;
 
+/// The smallest RSA modulus that is taken, in bytes: with a smaller one, others could not encrypt a
+/// message (OAEP with SHA-256 takes 66 bytes of it).
+const MIN_KEY_BYTES: usize = 128;
 /// Each mistake is answered with an `Error`; after so many the peer is let go.
 const MAX_FAULTS: u32 = 100;
 
@@ -113,6 +116,10 @@ impl VideochatConnection {
 
     fn introduce(&mut self, pem: &str, ctx: &mut Context<Self>) {
         match rsa::RsaPublicKey::from_public_key_pem(pem) {
+            Ok(key) if key.size() < MIN_KEY_BYTES => {
+                let bits = MIN_KEY_BYTES * 8;
+                self.fault(format!("public key: at least {bits} bits are needed"), ctx);
+            }
             Ok(key) => self.join(format!("{pem}\n"), key.size(), ctx),
             Err(e) => self.fault(format!("public key: no RSA key in PEM: {e}"), ctx),
         }
@@ -153,7 +160,10 @@ impl VideochatConnection {
                 this.guest.link.resume();
                 match video {
                     Ok(Some(video)) => this.play(video, ctx),
-                    Ok(None) => this.refused(&format!("choice: there is no video {choice:?}"), ctx),
+                    Ok(None) => {
+                        let choice: String = choice.escape_debug().take(64).collect();
+                        this.refused(&format!("choice: there is no video \"{choice}\""), ctx);
+                    }
                     Err(_) => this.error("the library is just being put in order", ctx),
                 }
             })
@@ -214,6 +224,7 @@ impl Conversation for VideochatConnection {
 
     fn joined(&mut self, person: &Person) {
         self.from = json_string(&person.name);
+        self.guest.link.resume();
     }
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
@@ -236,10 +247,8 @@ impl Conversation for VideochatConnection {
                     at += used;
                     self.refused(&error.to_string(), ctx);
                 }
-                Ok(Step::More { used }) => {
-                    at += used;
-                    break;
-                }
+                Ok(Step::More { used: 0 }) => break,
+                Ok(Step::More { used }) => at += used,
                 Err(error) => self.fault(error.to_string(), ctx),
             }
         }

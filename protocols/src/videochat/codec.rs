@@ -178,6 +178,10 @@ struct ClientJson<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn client_json(body: &[u8]) -> Result<ClientMessage<'_>, WireError> {
+    // An array of values in the order of our members would do for the library.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(WireError::new(HEAD, "body", "a message is a JSON object"));
+    }
     let json: ClientJson = serde_json::from_slice(body)
         .map_err(|e| WireError::new(HEAD + e.column().saturating_sub(1), "body", e.to_string()))?;
     let member = |text: Option<Text<'_>>, field| {
@@ -581,6 +585,7 @@ mod tests {
             (raw(1, b"no json"), "body"),
             (raw(1, b""), "body"),
             (raw(1, b"[]"), "body"),
+            (raw(1, b"[\"Video List\", null, \"QUIT\"]"), "body"),
             (raw(1, b"{\"identifier\":7}"), "body"),
             (raw(1, b"{\"data\":7}"), "body"),
             (raw(1, b"{\"identifier\":\"\\ud800\"}"), "body"),
