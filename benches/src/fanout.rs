@@ -16,27 +16,25 @@ use crate::videochat;
 use crate::{Figure, Outcome, compare};
 
 const PAYLOAD: usize = 344;
-/// Messages that may be on their way to a receiver.
-const WINDOW: u64 = 2048;
 /// Messages in one write of the sender, at most.
 const BURST: u64 = 256;
 const READ: usize = 256 * 1024;
-/// Whoever has heard nothing for so long has heard all.
-const QUIET: Duration = Duration::from_millis(500);
+/// Whoever has heard nothing for so long has heard all; merged lists of a thousand people take a second.
+const QUIET: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Prints the comparison.
-pub fn run(playhouse: &Path, rounds: usize, seconds: f64) -> Outcome {
-    println!("chat fan-out, {PAYLOAD}-byte messages, one sender");
+pub fn run(playhouse: &Path, rounds: usize, seconds: f64, window: u64) -> Outcome {
+    println!("chat fan-out, {PAYLOAD}-byte messages, one sender, {window} on their way");
     for receivers in [50, 1000] {
         let (mut ours, mut theirs) = (vec![], vec![]);
         for _ in 0..rounds {
             let server = Server::redis()?;
-            theirs.push(redis(server.address, receivers)?.measure(seconds)?);
+            theirs.push(redis(server.address, receivers)?.measure(seconds, window)?);
             drop(server);
             let folder = tempfile::tempdir()?;
             let server = Server::playhouse(playhouse, folder.path(), &[])?;
-            ours.push(playhouse_load(server.address, receivers)?.measure(seconds)?);
+            ours.push(playhouse_load(server.address, receivers)?.measure(seconds, window)?);
         }
         let what = format!("to {receivers} receivers");
         compare(
@@ -102,8 +100,8 @@ fn redis(address: SocketAddr, receivers: usize) -> Outcome<Load> {
 }
 
 impl Load {
-    /// Deliveries a second.
-    fn measure(self, seconds: f64) -> Outcome<f64> {
+    /// Deliveries a second, with at most `window` messages on their way to a receiver.
+    fn measure(self, seconds: f64, window: u64) -> Outcome<f64> {
         let Load {
             sender,
             receivers,
@@ -150,15 +148,16 @@ impl Load {
             }
             let sent = written / message.len() as u64;
             let heard = received / (received_bytes * count) as u64;
-            if writable && sent - heard.min(sent) < WINDOW {
+            if writable && sent - heard.min(sent) < window {
                 let at = (written % message.len() as u64) as usize;
-                match streams[count].write(&burst[at..]) {
+                let messages = (window - (sent - heard.min(sent))).min(BURST) as usize;
+                match streams[count].write(&burst[at..messages * message.len()]) {
                     Ok(n) => written += n as u64,
                     Err(e) if e.kind() == ErrorKind::WouldBlock => writable = false,
                     Err(e) => return Err(e.into()),
                 }
             }
-            let more = writable && sent - heard.min(sent) < WINDOW;
+            let more = writable && sent - heard.min(sent) < window;
             let wait = if more {
                 Duration::ZERO
             } else {

@@ -39,6 +39,9 @@ struct Args {
     /// Seconds for each figure of the fan-out
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Messages of the fan-out that may be on their way to a receiver
+    #[arg(long, default_value_t = 2048)]
+    window: u64,
 }
 
 fn main() -> Outcome {
@@ -54,7 +57,7 @@ fn main() -> Outcome {
         stream::run(&playhouse, &args.videos, args.rounds)?;
     }
     if matches!(args.what, What::All | What::Fanout) {
-        fanout::run(&playhouse, args.rounds, args.seconds)?;
+        fanout::run(&playhouse, args.rounds, args.seconds, args.window)?;
     }
     if matches!(args.what, What::All | What::Idle) {
         idle::run(&playhouse)?;
