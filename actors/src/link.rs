@@ -144,14 +144,13 @@ impl Link {
         matches!(self.phase, Phase::Open)
     }
 
-    /// Queues `segment`, or says that the reader is too slow for it.
+    /// Queues `segment`, or says that the reader is too slow for it. The pump has its turn after the
+    /// mailbox; what a future or a timer queues goes out when it calls [`Link::resume`] or ends the
+    /// conversation, as all of them do.
     ///
     /// # Errors
     /// More waits than may.
     pub fn push(&mut self, segment: Segment) -> Result<(), Overflow> {
-        if self.outbound.is_empty() {
-            self.waker.wake_by_ref();
-        }
         self.outbound.push(segment)
     }
 

@@ -79,9 +79,11 @@ class Terminal:
             self._out(f"\r\x1b[K{text}\n{self._bottom()}" if self.live else text + "\n")
 
     def _bottom(self) -> str:
-        typed = PROMPT + readline.get_line_buffer() if self.typing and readline else ""
-        if self.typing and not readline:
-            typed = PROMPT
+        text = readline.get_line_buffer() if self.typing and readline else ""
+        typed = PROMPT + text if self.typing else ""
+        if text:
+            # readline takes it that its prompt begins the line, and redraws from there.
+            return "\r\x1b[K" + typed
         # A line that is too long would wrap, and the next one would only draw over its last part.
         room = shutil.get_terminal_size().columns - len(typed) - 3
         status = self._status[: max(room, 0)]
