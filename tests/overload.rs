@@ -339,8 +339,9 @@ fn visit(house: &House, n: usize) {
         1 => videochat().reset(),
         2 => half(videochat()).reset(),
         3 => drop(half(videochat())),
-        4 => drop(Videochat::join(house, "hasty")),
-        5 => Videochat::join(house, "hasty").raw.reset(),
+        // Names of their own: the last one of the same name may still be on its way out.
+        4 => drop(Videochat::join(house, &format!("hasty {n}"))),
+        5 => Videochat::join(house, &format!("hasty {n}")).raw.reset(),
         6 => {
             let mut raw = Raw::connect(house.chatroom());
             greeted(&mut raw);
