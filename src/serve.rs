@@ -59,8 +59,14 @@ pub fn run(
     ready_file: Option<&Path>,
 ) -> Result<(), ServeError> {
     let open_files = playhouse_actors::raise_open_files();
-    tracing::debug!(open_files, "limit of open files");
     let settings = config.settings();
+    let connections = settings.max_connections as u64;
+    if open_files > 0 && open_files < connections {
+        tracing::warn!(
+            open_files,
+            "fewer files may be open than server.max_connections"
+        );
+    }
     let system = System::new();
     let house = system.block_on(async { House::open(&settings, catalogue) })?;
     let supervisor = house.supervisor.clone();

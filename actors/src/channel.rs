@@ -59,6 +59,15 @@ pub struct Channel {
     wanted: BTreeMap<u32, Wanted>,
     running: Vec<Running>,
     next_job: u64,
+    /// The next job begins here or later, if something is wanted there.
+    next_frame: u32,
+}
+
+/// Whether `index` is near enough behind what `frames` has to be in the same job.
+fn follows(frames: &[u32], index: u32) -> bool {
+    frames
+        .last()
+        .is_none_or(|&last| index > last && index - last <= REACH)
 }
 
 impl Channel {
@@ -69,6 +78,7 @@ impl Channel {
             wanted: BTreeMap::new(),
             running: Vec::new(),
             next_job: 0,
+            next_frame: 0,
         }
     }
 
@@ -76,22 +86,30 @@ impl Channel {
     fn start_jobs(&mut self, ctx: &mut Context<Self>) {
         while self.running.len() < MAX_JOBS {
             let mut frames: Vec<u32> = Vec::new();
-            for (&index, wanted) in &mut self.wanted {
-                if frames.len() == JOB_FRAMES || frames.last().is_some_and(|&l| index - l > REACH) {
+            // On from the last job and round again: viewers at all places have their turn.
+            let (before, on) = (..self.next_frame, self.next_frame..);
+            let turn = self.wanted.range(on).chain(self.wanted.range(before));
+            for (&index, wanted) in turn {
+                if frames.len() == JOB_FRAMES || !follows(&frames, index) {
                     break;
                 }
                 let in_reach = |job: &Running| index >= job.first && index <= job.last + REACH;
                 if wanted.in_job || (frames.is_empty() && self.running.iter().any(in_reach)) {
                     continue;
                 }
-                wanted.in_job = true;
                 frames.push(index);
+            }
+            for index in &frames {
+                if let Some(wanted) = self.wanted.get_mut(index) {
+                    wanted.in_job = true;
+                }
             }
             let (Some(&first), Some(&last)) = (frames.first(), frames.last()) else {
                 return;
             };
             let (id, me) = (self.next_job, ctx.address().downgrade());
             self.next_job += 1;
+            self.next_frame = last + 1;
             self.running.push(Running { id, first, last });
             self.pool.submit(Job {
                 id,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use crate::lobby::{Lobby, Restore};
+use crate::lobby::{Leave, Lobby, Restore};
 use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
 use crate::watch::Post;
 
@@ -93,14 +93,17 @@ impl Room {
         }
     }
 
-    fn remove(&mut self, person: u64) {
+    /// Whether the person was here.
+    fn remove(&mut self, person: u64) -> bool {
         self.behind.remove(&person);
-        if let Some(at) = self.index.remove(&person) {
-            self.seats.swap_remove(at);
-            if let Some(moved) = self.seats.get(at) {
-                self.index.insert(moved.person.id, at);
-            }
+        let Some(at) = self.index.remove(&person) else {
+            return false;
+        };
+        self.seats.swap_remove(at);
+        if let Some(moved) = self.seats.get(at) {
+            self.index.insert(moved.person.id, at);
         }
+        true
     }
 }
 
@@ -156,7 +159,12 @@ impl Handler<Vacate> for Floor {
 
     fn handle(&mut self, gone: Vacate, _: &mut Context<Self>) {
         if let Some(room) = self.rooms.get_mut(&gone.service) {
-            room.remove(gone.person);
+            if room.remove(gone.person) {
+                // A lobby that was just rebuilt may have heard from us that this person is here.
+                self.lobby.do_send(Leave {
+                    person: gone.person,
+                });
+            }
             room.release();
         }
     }

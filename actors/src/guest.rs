@@ -22,6 +22,13 @@ struct Playing {
     _slot: Slot,
 }
 
+impl Drop for Playing {
+    /// A connection that panics stops its video too.
+    fn drop(&mut self) {
+        self.streamer.do_send(Cancel);
+    }
+}
+
 /// A connection's side of the house.
 pub struct Guest {
     pub link: Link,
@@ -82,9 +89,7 @@ impl Guest {
     }
 
     fn leave(&mut self) {
-        if let Some(playing) = self.playing.take() {
-            playing.streamer.do_send(Cancel);
-        }
+        self.playing = None;
         self.seated = None;
     }
 }
@@ -186,6 +191,10 @@ pub trait Conversation:
         });
         announce(self, ctx);
         let guest = self.guest();
+        if !guest.link.is_open() {
+            // Too slow even for that.
+            return true;
+        }
         let viewer = ctx.address().recipient();
         let streamer = Streamer::new(video, plan, &guest.rooms, viewer).start_here();
         guest.playing = Some(Playing {

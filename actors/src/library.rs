@@ -1,5 +1,6 @@
 //! Which videos there are, in which qualities. Watches the folder: videos come and go while the
-//! house is open. A stream that has begun keeps the file that it began with.
+//! house is open. A stream that has begun goes on with the files that it began with as long as they can
+//! be read, and repeats their last good frame when they can't.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use actix::WeakAddr;
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use notify::{RecursiveMode, Watcher};
-use playhouse_media::{Catalogue, Video};
+use playhouse_media::{Catalogue, Reject, Video};
 
 use crate::channel::Channel;
 use crate::frame_pool::FramePool;
@@ -203,11 +204,11 @@ pub fn log_changes(old: &Catalogue, new: &Catalogue) {
     {
         tracing::info!(video = name, "video is gone");
     }
-    for reject in new
-        .rejected
-        .iter()
-        .filter(|reject| !old.rejected.contains(reject))
-    {
+    let was_rejected = |reject: &&Reject| {
+        let mut rejected = old.rejected.iter();
+        rejected.any(|r| r.file_name == reject.file_name && r.reason == reject.reason)
+    };
+    for reject in new.rejected.iter().filter(|reject| !was_rejected(reject)) {
         tracing::warn!(
             file = reject.file_name,
             reason = reject.reason,

@@ -29,8 +29,8 @@ use crate::watch::{self, Post};
 
 /// The pause after an accept that failed, for lack of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Refusals are logged once in this time, with their number.
-const REFUSAL_LOG: Duration = Duration::from_secs(60);
+/// Refusals and failures are logged once in this time, with their number.
+const SELDOM: Duration = Duration::from_secs(60);
 /// Connections accepted before others on this core have their turn.
 const ACCEPTS_A_TURN: usize = 64;
 
@@ -90,8 +90,28 @@ pub struct Listener {
     door: Door,
     accepted: u64,
     refused: u64,
-    refused_unlogged: u64,
-    last_refusal_log: Option<Instant>,
+    refusals: Seldom,
+    failures: Seldom,
+}
+
+/// Something that may happen all the time and is logged once in a while.
+#[derive(Default)]
+struct Seldom {
+    unlogged: u64,
+    last: Option<Instant>,
+}
+
+impl Seldom {
+    /// It happens; how often it has since the last log, if it is time for the next one.
+    fn happens(&mut self) -> Option<u64> {
+        self.unlogged += 1;
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now - last < SELDOM) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
+    }
 }
 
 impl Listener {
@@ -100,8 +120,8 @@ impl Listener {
             door,
             accepted: 0,
             refused: 0,
-            refused_unlogged: 0,
-            last_refusal_log: None,
+            refusals: Seldom::default(),
+            failures: Seldom::default(),
         }
     }
 
@@ -162,14 +182,7 @@ impl Listener {
 
     fn refuse(&mut self, peer: SocketAddr, rule: &str) {
         self.refused += 1;
-        self.refused_unlogged += 1;
-        let now = Instant::now();
-        if self
-            .last_refusal_log
-            .is_none_or(|last| now - last >= REFUSAL_LOG)
-        {
-            let count = std::mem::take(&mut self.refused_unlogged);
-            self.last_refusal_log = Some(now);
+        if let Some(count) = self.refusals.happens() {
             tracing::warn!(service = %self.door.service, %peer, rule, count, "refused");
         }
     }
@@ -221,7 +234,9 @@ impl ActorFuture<Listener> for Accept {
                 // The peer's own doing, not a shortage of ours.
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Poll::Ready(Err(error)) => {
-                    tracing::warn!(service = %act.door.service, %error, "accepting fails");
+                    if let Some(count) = act.failures.happens() {
+                        tracing::warn!(service = %act.door.service, %error, count, "accepting fails");
+                    }
                     self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE)));
                 }
             }

@@ -23,8 +23,12 @@ use crate::watch::Post;
 const SMALL_PARTY: usize = 8;
 /// Messages to people who left may come for so long.
 const UNDERWAY: Duration = Duration::from_secs(5);
-/// A newcomer who would wait longer for the merged list gets its own at once.
+/// Newcomers who would wait longer for the merged list get one of their own, all together, after this
+/// time or …
 const LONG_WAIT: Duration = Duration::from_millis(50);
+/// … in so many groups while the merged list waits, if that is longer: each list costs memory until its
+/// slowest reader has it.
+const GREETINGS: u32 = 8;
 
 /// A newcomer with a name it would like, a public key, and where to tell it what it hears.
 #[derive(Message)]
@@ -81,6 +85,11 @@ pub struct Reseat {
 #[rtype(result = "()")]
 struct Publish(Service);
 
+/// Newcomers who have waited long enough get a list.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Greet(Service);
+
 /// What a service makes of a new list of people.
 pub struct ListChange<'a> {
     /// A JSON object of names and public keys.
@@ -107,8 +116,12 @@ struct Room {
     left: Vec<Arc<str>>,
     /// Lengths of the blocks of people who left: a message to them may be on its way.
     departed: VecDeque<(Instant, usize)>,
+    /// Those who have no list yet.
+    newcomers: Vec<u64>,
     /// No list goes out before.
     next: Instant,
+    /// The time that the last list takes out of the budget.
+    cost: Duration,
     scheduled: bool,
 }
 
@@ -147,7 +160,9 @@ impl Lobby {
                     joined: Vec::new(),
                     left: Vec::new(),
                     departed: VecDeque::new(),
+                    newcomers: Vec::new(),
                     next: Instant::now(),
+                    cost: Duration::ZERO,
                     scheduled: false,
                 };
                 (service, room)
@@ -167,8 +182,12 @@ impl Lobby {
     /// `wanted` if nobody has it, else the first free of `wanted-2`, `wanted-3`, … Merged lists
     /// separate names with commas, so names have none.
     fn free_name(&self, wanted: &str) -> Arc<str> {
-        let wanted = wanted.replace(',', " ");
-        if !self.names.contains_key(wanted.as_str()) {
+        let spaced = wanted.replace(',', " ");
+        let wanted = match spaced.trim() {
+            "" => "guest",
+            name => name,
+        };
+        if !self.names.contains_key(wanted) {
             return wanted.into();
         }
         (2_u64..)
@@ -211,15 +230,35 @@ impl Lobby {
             ctx.notify_later(Publish(service), wait);
         }
         if wait > LONG_WAIT
-            && let Some(present) = newcomer.and_then(|id| room.people.get(&id))
+            && let Some(newcomer) = newcomer
         {
-            let (person, floor) = (present.person.clone(), present.floor);
-            let heard = list(room, std::slice::from_ref(&person.name), &[], false);
-            if let Some(floor) = self.floors.get(floor) {
+            if room.newcomers.is_empty() {
+                ctx.notify_later(Greet(service), LONG_WAIT.max(room.cost / GREETINGS));
+            }
+            room.newcomers.push(newcomer);
+        }
+    }
+
+    /// Those who came while a merged list waits for its time get one of their own, all the same.
+    fn greet(&mut self, service: Service) {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
+        let mut newcomers = std::mem::take(&mut room.newcomers);
+        newcomers.retain(|id| room.people.contains_key(id));
+        let here = newcomers.iter().filter_map(|id| room.people.get(id));
+        let names: Vec<_> = here.map(|present| present.person.name.clone()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let heard = list(room, &names, &[], false);
+        let here = newcomers.iter().filter_map(|id| room.people.get(id));
+        for present in here {
+            if let Some(floor) = self.floors.get(present.floor) {
                 floor.do_send(Tell {
                     service,
-                    person: person.id,
-                    heard,
+                    person: present.person.id,
+                    heard: heard.clone(),
                 });
             }
         }
@@ -240,8 +279,10 @@ impl Lobby {
             Heard::Said(_) => 0,
         } as u64
             * room.people.len() as u64;
-        let cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
-        room.next = Instant::now() + self.merging.window.max(cost);
+        room.cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
+        room.next = Instant::now() + self.merging.window.max(room.cost);
+        // This list greets them.
+        room.newcomers.clear();
         self.lists += 1;
         self.announce(service, heard, None);
     }
@@ -349,6 +390,14 @@ impl Handler<Publish> for Lobby {
 
     fn handle(&mut self, Publish(service): Publish, _: &mut Context<Self>) {
         self.publish(service);
+    }
+}
+
+impl Handler<Greet> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, Greet(service): Greet, _: &mut Context<Self>) {
+        self.greet(service);
     }
 }
 

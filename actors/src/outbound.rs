@@ -21,8 +21,10 @@ use crate::socket::SendBuffer;
 const MAX_SEGMENTS: usize = 32;
 /// Bytes in one write, about.
 const WRITE_BYTES: usize = 256 * 1024;
-/// How long to wait before the socket is asked again for room.
+/// How long to wait before the socket is asked again for room: doubled from this …
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// … up to this, for a reader that has stopped.
+const LONGEST_ROOM_PAUSE: Duration = Duration::from_millis(64);
 /// Bytes of a frame before its JPEG, at most.
 const MAX_HEAD: usize = 24;
 
@@ -121,6 +123,7 @@ pub struct Outbound {
     timer: Option<Pin<Box<Sleep>>>,
     /// The socket takes at least so many bytes.
     room: usize,
+    room_pause: Duration,
     frames_written: u32,
     progress: Instant,
 }
@@ -139,6 +142,7 @@ impl Outbound {
             last_alone: false,
             timer: None,
             room: 0,
+            room_pause: ROOM_PAUSE,
             frames_written: 0,
             progress: Instant::now(),
         }
@@ -193,12 +197,6 @@ impl Outbound {
         self.held = VecDeque::new();
     }
 
-    /// Drops the frames that are not begun yet.
-    pub fn drop_frames(&mut self) {
-        self.queue
-            .retain(|segment| segment.rule != Rule::Frame || segment.done > 0);
-    }
-
     /// Bytes of messages that wait.
     pub fn backlog(&self) -> usize {
         self.backlog
@@ -241,7 +239,8 @@ impl Outbound {
             let mut slices = [IoSlice::new(&[]); 2 * MAX_SEGMENTS];
             let used = gather(&self.queue, &mut self.room, stream, &mut slices);
             if used == 0 {
-                ready!(self.poll_timer(Instant::now() + ROOM_PAUSE, cx));
+                ready!(self.poll_timer(Instant::now() + self.room_pause, cx));
+                self.room_pause = (self.room_pause * 2).min(LONGEST_ROOM_PAUSE);
                 continue;
             }
             match stream.write(&slices[..used]) {
@@ -282,6 +281,7 @@ impl Outbound {
         let now = Instant::now();
         self.last_write = Some(now);
         self.progress = now;
+        self.room_pause = ROOM_PAUSE;
         // The system books more than the bytes themselves; this errs on the small side.
         self.room = self.room.saturating_sub(written + written / 4 + 1024);
         while let Some(front) = self.queue.front_mut() {

@@ -70,6 +70,9 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
         let link = act.link();
         match &mut link.phase {
             Phase::Open => {
+                if flushed {
+                    link.stall_timer = None;
+                }
                 if !flushed && poll_stall(link, cx).is_ready() {
                     let stall = link.stall;
                     act.part(

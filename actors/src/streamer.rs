@@ -32,7 +32,7 @@ const IN_FLIGHT_BYTES: usize = 2 * 1024 * 1024;
 /// How often it is checked that frames still come, …
 const CHECK: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5000 });
 /// … and how many checks without one are too many.
-const MAX_MISSES: u32 = 6;
+const MAX_MISSES: u32 = 24;
 
 /// What a viewer's connection is told.
 #[derive(Debug, Message)]
@@ -73,7 +73,6 @@ pub struct Streamer {
     primed: Vec<u32>,
     next_show: u32,
     ready: BTreeMap<u32, Option<Bytes>>,
-    ready_bytes: usize,
     /// Sizes of the frames that the connection has not written yet.
     in_flight: VecDeque<usize>,
     in_flight_bytes: usize,
@@ -99,7 +98,6 @@ impl Streamer {
             primed: Vec::new(),
             next_show: 0,
             ready: BTreeMap::new(),
-            ready_bytes: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             last: None,
@@ -151,7 +149,7 @@ impl Streamer {
         }
         while self.next_ask < self.frames() {
             let ahead = self.next_ask.saturating_sub(self.next_show);
-            if ahead > AHEAD - BATCH || (ahead >= 2 && self.ready_bytes > AHEAD_BYTES) {
+            if ahead > AHEAD - BATCH || (ahead >= 2 && self.ready_bytes() > AHEAD_BYTES) {
                 break;
             }
             if self.primed.contains(&self.next_ask) {
@@ -174,6 +172,14 @@ impl Streamer {
             self.primed.push(start);
             self.fetch(start, self.end_of_batch(start), ctx);
         }
+    }
+
+    /// Bytes that are here, without the early ones of a quality to come.
+    fn ready_bytes(&self) -> usize {
+        let ready = self.ready.range(..self.next_ask);
+        ready
+            .map(|(_, jpeg)| jpeg.as_ref().map_or(0, Bytes::len))
+            .sum()
     }
 
     /// A batch that begins at `start` ends with its quality at the latest.
@@ -212,7 +218,6 @@ impl Streamer {
                 break;
             }
             let jpeg = self.ready.remove(&self.next_show).flatten();
-            self.ready_bytes -= jpeg.as_ref().map_or(0, Bytes::len);
             // A frame that can't be had repeats the last one: so many frames were promised.
             let Some(jpeg) = jpeg.or_else(|| self.last.clone()) else {
                 return self.fail(ctx);
@@ -297,8 +302,7 @@ impl Handler<Fetched> for Streamer {
         self.came = true;
         for (i, jpeg) in fetched.frames {
             // One that was asked for again may come twice.
-            if i >= self.next_show && !self.ready.contains_key(&i) {
-                self.ready_bytes += jpeg.as_ref().map_or(0, Bytes::len);
+            if i >= self.next_show {
                 self.ready.insert(i, jpeg);
             }
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::clip::Clip;
 use crate::name::ClipName;
@@ -49,6 +49,24 @@ pub struct Reject {
     pub file_name: String,
     /// For the operator.
     pub reason: String,
+    version: Option<Version>,
+}
+
+/// Size and time of a file: while they stay, so does what was found in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Version {
+    fn of(path: &Path) -> Option<Version> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Version {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok()?,
+        })
+    }
 }
 
 /// A file that is shown but odd.
@@ -93,15 +111,34 @@ impl Catalogue {
             .map(|clip| (clip.path.as_path(), clip))
             .collect();
 
+        let refused: HashMap<&str, &Reject> = previous
+            .into_iter()
+            .flat_map(|previous| &previous.rejected)
+            .map(|reject| (reject.file_name.as_str(), reject))
+            .collect();
+
         let mut catalogue = Catalogue::default();
         let mut clips: BTreeMap<String, Vec<Arc<Clip>>> = BTreeMap::new();
         for (done, name) in names.iter().enumerate() {
             progress(done, names.len());
             let file_name = name.to_string_lossy().into_owned();
             let path = dir.join(name);
-            match probe(&path, name.to_str(), &known) {
+            // Looked at before the file is read: one that grows meanwhile is read again.
+            let version = Version::of(&path);
+            if let Some(&reject) = refused.get(file_name.as_str())
+                && version.is_some()
+                && reject.version == version
+            {
+                catalogue.rejected.push(reject.clone());
+                continue;
+            }
+            match probe(&path, name.to_str(), version, &known) {
                 Ok(clip) => clips.entry(clip.video.clone()).or_default().push(clip),
-                Err(reason) => catalogue.rejected.push(Reject { file_name, reason }),
+                Err(reason) => catalogue.rejected.push(Reject {
+                    file_name,
+                    reason,
+                    version,
+                }),
             }
         }
         progress(names.len(), names.len());
@@ -173,6 +210,7 @@ impl Catalogue {
 fn probe(
     path: &Path,
     name: Option<&str>,
+    version: Option<Version>,
     known: &HashMap<&Path, &Arc<Clip>>,
 ) -> Result<Arc<Clip>, String> {
     if name.and_then(ClipName::parse).is_none() {
@@ -181,10 +219,9 @@ fn probe(
         );
     }
     if let Some(&clip) = known.get(path)
-        && let Ok(metadata) = fs::metadata(path)
-        && metadata.len() == clip.bytes
-        && clip.modified.is_some()
-        && metadata.modified().ok() == clip.modified
+        && let Some(version) = version
+        && version.bytes == clip.bytes
+        && Some(version.modified) == clip.modified
     {
         return Ok(clip.clone());
     }
