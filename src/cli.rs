@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Overrides;
 
-/// An actor-based multimedia server: chat, video, audio and files for whatever client someone has.
+/// An actor-based multimedia server: chat and video for whatever client someone has.
 #[derive(Debug, Parser)]
 #[command(name = "playhouse", version)]
 pub struct Cli {

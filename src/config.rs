@@ -254,10 +254,10 @@ impl Config {
         rule(
             "chatroom.port",
             !(same && both),
-            "two services can't share a port",
+            "videochat.port has the same; two services can't share a port",
         );
         if let Err(e) = self.log.filter() {
-            broken.push(("log.level", format!("{:?}: {e}", self.log.level)));
+            broken.push(("log.level", e));
         }
         broken
     }
@@ -302,7 +302,17 @@ impl Log {
     /// # Errors
     /// What is wrong with it.
     pub fn filter(&self) -> Result<tracing_subscriber::EnvFilter, String> {
-        tracing_subscriber::EnvFilter::try_new(&self.level).map_err(|e| e.to_string())
+        // The library takes any word for the name of a part of the program, and would log nothing.
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let words = self.level.split(',').map(str::trim);
+        if let Some(word) = words
+            .filter(|word| !word.contains('='))
+            .find(|word| !LEVELS.contains(&word.to_ascii_lowercase().as_str()))
+        {
+            return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
+        }
+        tracing_subscriber::EnvFilter::try_new(&self.level)
+            .map_err(|e| format!("{:?}: {e}", self.level))
     }
 }
 
@@ -391,7 +401,13 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         .into_iter()
         .filter(|value| key != "server.allow" || value.parse::<IpNet>().is_err())
         .collect();
-    Some(format!("{key} (set in {origin}): {wrong:?}: {rule}"))
+    let wrong = wrong.join(", ");
+    let wrong = if wrong.is_empty() {
+        wrong
+    } else {
+        format!("{wrong:?}: ")
+    };
+    Some(format!("{key} (set in {origin}): {wrong}{rule}"))
 }
 
 #[cfg(test)]
@@ -481,6 +497,11 @@ mod tests {
         assert!(text.contains("server.allow"), "{text}");
         let text = fault("[log]\nlevel = \"info,=loud\"", &[]);
         assert!(text.contains("log.level"), "{text}");
+        let text = fault("[log]\nlevel = \"loud\"", &[]);
+        assert!(
+            text.contains("log.level") && text.contains("debug"),
+            "{text}"
+        );
         let text = fault("[server\n", &[]);
         assert!(text.contains("my.toml"), "{text}");
     }

@@ -43,18 +43,15 @@ fn serve(overrides: &Overrides, ready_file: Option<std::path::PathBuf>) -> Outco
 fn check(overrides: &Overrides) -> Outcome {
     let config = Config::load(overrides)?;
     serve::check_folders(&config.server)?;
-    println!("The configuration is fine.");
-    Ok(())
+    Ok(show::print("The configuration is fine.")?)
 }
 
 fn videos(overrides: &Overrides, json: bool) -> Outcome {
     let catalogue = scan(&Config::load(overrides)?)?;
-    if json {
-        println!("{}", show::catalogue_json(&catalogue)?);
-    } else {
-        println!("{}", show::catalogue_table(&catalogue));
-    }
-    Ok(())
+    Ok(show::print(match json {
+        true => show::catalogue_json(&catalogue)?,
+        false => show::catalogue_table(&catalogue),
+    })?)
 }
 
 fn scan(config: &Config) -> Result<Catalogue, serve::ServeError> {

@@ -12,6 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{Config, Server};
 use crate::show;
 
+/// Open files that are not connections: videos being read, event loops, logs.
+const RESERVED_FILES: usize = 64;
+
 /// Why the house is not open.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -59,13 +62,18 @@ pub fn run(
     ready_file: Option<&Path>,
 ) -> Result<(), ServeError> {
     let open_files = playhouse_actors::raise_open_files();
-    let settings = config.settings();
-    let connections = settings.max_connections as u64;
-    if open_files > 0 && open_files < connections {
-        tracing::warn!(
-            open_files,
-            "fewer files may be open than server.max_connections"
-        );
+    let mut settings = config.settings();
+    if open_files > 0 {
+        let files = usize::try_from(open_files).unwrap_or(usize::MAX);
+        let most = files.saturating_sub(RESERVED_FILES).max(1);
+        if most < settings.max_connections {
+            tracing::warn!(
+                open_files,
+                most,
+                "fewer connections than server.max_connections: the system allows few open files"
+            );
+            settings.max_connections = most;
+        }
     }
     let system = System::new();
     let house = system.block_on(async { House::open(&settings, catalogue) })?;
@@ -80,7 +88,7 @@ pub fn run(
         actix_rt::spawn(listen(close, census, supervisor));
         io::Result::Ok(())
     })?;
-    println!("{}", show::services_table(&house.services));
+    show::print(show::services_table(&house.services))?;
     if let Some(path) = ready_file {
         write_ready_file(path, &house).map_err(|source| ServeError::ReadyFile {
             path: path.to_owned(),

@@ -1,6 +1,7 @@
 //! What is printed: tables for people, JSON for programs, progress.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,17 @@ use comfy_table::{ContentArrangement, Table};
 use playhouse_actors::Service;
 use playhouse_media::{Catalogue, Clip};
 use serde_json::json;
+
+/// Prints a text and a line end. Whoever reads only the beginning of it, as `head` does, is fine.
+///
+/// # Errors
+/// Standard output's.
+pub fn print(text: impl Display) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -71,9 +83,15 @@ pub fn catalogue_table(catalogue: &Catalogue) -> String {
     }
     let mut text = format!("{rows}\n{} videos", catalogue.videos.len());
     for reject in &catalogue.rejected {
+        // Whoever named the file may have put anything into the name.
+        let name = reject.file_name.escape_debug();
+        let reason = reject
+            .reason
+            .rsplit_once(&format!("{}: ", reject.file_name));
+        let reason = reason.map_or(&*reject.reason, |(_, reason)| reason);
         text.push_str(&format!(
-            "\nleft out: {}: {}",
-            reject.file_name, reject.reason
+            "
+left out: {name}: {reason}"
         ));
     }
     text
@@ -125,13 +143,8 @@ fn warnings<'a>(catalogue: &'a Catalogue, clip: &Clip) -> Vec<&'a str> {
 }
 
 fn seconds(duration: Duration) -> String {
-    let whole = duration.as_secs();
-    format!(
-        "{}:{:02}.{}",
-        whole / 60,
-        whole % 60,
-        duration.subsec_millis() / 100
-    )
+    let tenths = (duration.as_millis() + 50) / 100;
+    format!("{}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
 }
 
 fn bytes(n: u64) -> String {
@@ -152,7 +165,7 @@ impl Progress {
     pub fn new(what: &'static str) -> Progress {
         Progress {
             what,
-            on_terminal: std::io::stderr().is_terminal(),
+            on_terminal: io::stderr().is_terminal(),
         }
     }
 
@@ -165,7 +178,7 @@ impl Progress {
         let full = (done * WIDTH).checked_div(of).unwrap_or(WIDTH);
         let bar = "█".repeat(full) + &"░".repeat(WIDTH - full);
         let end = if done == of { "\r\x1b[K" } else { "" };
-        let mut err = std::io::stderr();
+        let mut err = io::stderr();
         // A bar that can't be drawn is no loss.
         let _ = write!(err, "\r{} {bar} {done}/{of}{end}", self.what);
         let _ = err.flush();

@@ -146,6 +146,12 @@ impl House {
         let slots = Slots::new(settings.max_connections);
         let mut services = Vec::new();
         for (service, (listener, address)) in sockets {
+            // The actor works on a copy: said here if there is no descriptor left for one.
+            listener.try_clone().map_err(|source| StartError::Bind {
+                service,
+                address,
+                source,
+            })?;
             services.push((service, address));
             let post = Post::default();
             household.listeners.push((service, post.clone()));

@@ -3,7 +3,7 @@
 //! be read, and repeats their last good frame when they can't.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Library {
     /// By clip; a channel lives as long as a streamer uses it.
     channels: HashMap<u64, WeakAddr<Channel>>,
     watcher: Option<notify::RecommendedWatcher>,
+    /// The folder that is watched, whatever its name.
+    watched: Option<(u64, u64)>,
     timer: Option<SpawnHandle>,
     scanning: bool,
     /// The folder changed while it was scanned.
@@ -80,6 +82,7 @@ impl Library {
             next_arbiter: 0,
             channels: HashMap::new(),
             watcher: None,
+            watched: None,
             timer: None,
             scanning: false,
             again: false,
@@ -98,7 +101,18 @@ impl Library {
             })?;
         watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
         self.watcher = Some(watcher);
+        self.watched = identity(&self.folder);
         Ok(())
+    }
+
+    /// Looks at the folder whether or not a change was reported; one that was made anew under the same
+    /// name is watched anew.
+    fn poll(&mut self, ctx: &mut Context<Self>) {
+        let identity = identity(&self.folder);
+        if identity.is_some() && identity != self.watched && self.watch(ctx).is_err() {
+            self.watched = None;
+        }
+        self.scan(ctx);
     }
 
     fn scan(&mut self, ctx: &mut Context<Self>) {
@@ -117,7 +131,10 @@ impl Library {
                 match scanned {
                     Ok(Ok(catalogue)) => this.shelve(catalogue),
                     Ok(Err(error)) => {
-                        tracing::warn!(folder = %this.folder.display(), %error, "the videos can't be listed");
+                        if !this.catalogue.videos.is_empty() {
+                            tracing::warn!(folder = %this.folder.display(), %error, "the videos can't be listed");
+                        }
+                        this.shelve(Catalogue::default());
                     }
                     Err(error) => tracing::error!(%error, "the scan of the videos broke off"),
                 }
@@ -164,6 +181,19 @@ impl Library {
         self.channels.insert(id, channel.downgrade());
         channel
     }
+}
+
+/// What tells a folder from another one of the same name: device and inode.
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(folder).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Whether two scans found the same versions of the same files.
@@ -225,7 +255,7 @@ impl Actor for Library {
             let every = POLL.as_secs();
             tracing::warn!(%error, every, "the videos folder can't be watched; it is looked at every so many seconds");
         }
-        ctx.run_interval(POLL, Library::scan);
+        ctx.run_interval(POLL, Library::poll);
         // Whatever changed while nobody watched.
         self.scan(ctx);
     }

@@ -27,6 +27,8 @@ FRAME_SIZE_DIGITS = 16  # decimal, left-justified, in front of each JPEG
 
 NAME_PROMPT = b"Enter your name: "
 KEY_PROMPT = b"Enter the public key: "
+# Before the key, the server's errors are plain text.
+REFUSAL = b"Error: "
 
 OAEP = padding.OAEP(mgf=padding.MGF1(algorithm=hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 OAEP_OVERHEAD = 2 * 32 + 2  # two SHA-256 digests and two bytes: 190 of 256 bytes are left for text
@@ -94,8 +96,13 @@ class Videochat(Session):
     def _expect(self, prompt: bytes) -> None:
         if self._wire.peek(1) == bytes([JSON_MESSAGE]):  # too early for a message, unless it is a refusal
             self._receive_one()
-        if self._wire.exact(len(prompt)) != prompt:
-            raise ProtocolError("this is no videochat server: it does not ask for the " + prompt.decode()[6:-2])
+        said = self._wire.exact(len(prompt))
+        if said.startswith(REFUSAL):
+            while not said.endswith(b"\n"):
+                said += self._wire.exact(1)
+            raise ServerError(said[len(REFUSAL) :].decode("utf-8", "replace").strip())
+        if said != prompt:
+            raise ProtocolError("this is no videochat server: it does not say " + prompt.decode().strip())
 
     def _receive_one(self) -> None:
         kind, length = struct.unpack(">BI", self._wire.exact(5))

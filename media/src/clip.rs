@@ -272,7 +272,11 @@ pub(crate) fn open(path: &Path) -> Result<Input, ClipError> {
         },
         None => ClipError::NotVideo {
             path: path.into(),
-            reason: error.to_string(),
+            reason: match error.to_string() {
+                // FFmpeg has no words for some of its codes.
+                text if text.trim().is_empty() => format!("{error:?}"),
+                text => text,
+            },
         },
     })
 }

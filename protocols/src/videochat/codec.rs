@@ -57,6 +57,8 @@ pub struct Decoder {
     stage: Stage,
     /// Bytes of a refused body that are still to be passed over.
     skip: usize,
+    /// The first framed message has begun.
+    begun: bool,
 }
 
 impl Default for Decoder {
@@ -64,6 +66,7 @@ impl Default for Decoder {
         Decoder {
             stage: Stage::Name,
             skip: 0,
+            begun: false,
         }
     }
 }
@@ -109,7 +112,11 @@ impl Decoder {
             return Ok(Step::More { used });
         }
         // The line end of the key may come in a read of its own. No type is white space.
-        let blank = wire::leading_white(input);
+        let blank = match self.begun {
+            true => 0,
+            false => wire::leading_white(input),
+        };
+        self.begun |= blank < input.len();
         let Some((kind, length)) = head(&input[blank..]) else {
             return Ok(Step::More { used: blank });
         };
@@ -639,6 +646,7 @@ mod tests {
     #[test]
     fn a_stream_that_can_not_be_followed_is_an_error() {
         for (bad, field) in [
+            (b"\x01\x00\x00\x00\x02{}\n\n\n\n\n".to_vec(), "type"),
             (b"GET / HTTP/1.1\r\n".to_vec(), "type"),
             (b"\x01\xff\xff\xff\xff".to_vec(), "length"),
             (b"\x02\xff\xff\xff\xff".to_vec(), "length"),
@@ -658,7 +666,7 @@ mod tests {
             input in proptest::collection::vec(any::<u8>(), 0..300), start in 0usize..3, kind in 0u8..4
         ) {
             let stage = [Stage::Name, Stage::Key, Stage::Framed][start];
-            let mut decoder = Decoder { stage, skip: 0 };
+            let mut decoder = Decoder { stage, skip: 0, begun: false };
             let framed = [raw(kind, &input), input.clone()].concat();
             for wire in [&input, &framed] {
                 if let Ok(Step::Got { used, .. } | Step::Refused { used, .. } | Step::More { used }) =
