@@ -55,7 +55,6 @@ struct EncodeTask {
 
 struct Shelved {
     decoder: ClipDecoder,
-    clip: u64,
     since: Instant,
 }
 
@@ -177,7 +176,7 @@ fn decode(
         }
         left.retain(|&other| other != index);
     }
-    put_back(shelf, decoder, job.clip.id);
+    put_back(shelf, decoder);
 }
 
 /// FFmpeg's threads for one decoder: small pictures are quick, large ones hold up their viewer.
@@ -200,7 +199,7 @@ fn take_near(shelf: &Mutex<Vec<Shelved>>, clip: u64, first: u32) -> Option<ClipD
     let nearest = shelf
         .iter()
         .enumerate()
-        .filter(|(_, shelved)| shelved.clip == clip)
+        .filter(|(_, shelved)| shelved.decoder.clip().id == clip)
         .min_by_key(|(_, shelved)| {
             let position = shelved.decoder.position();
             (position > first, first.abs_diff(position))
@@ -210,10 +209,9 @@ fn take_near(shelf: &Mutex<Vec<Shelved>>, clip: u64, first: u32) -> Option<ClipD
 }
 
 /// Keeps `decoder` for the next job, and closes those that nobody used for long.
-fn put_back(shelf: &Mutex<Vec<Shelved>>, decoder: ClipDecoder, clip: u64) {
+fn put_back(shelf: &Mutex<Vec<Shelved>>, decoder: ClipDecoder) {
     locked(shelf).push(Shelved {
         decoder,
-        clip,
         since: Instant::now(),
     });
     close_unused(shelf);

@@ -202,10 +202,6 @@ impl Outbound {
         self.backlog
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// When the reader last took something, or the queue last was empty.
     pub fn progress(&self) -> Instant {
         self.progress

@@ -40,7 +40,6 @@ impl<A: Conversation> ActorFuture<A> for Pump {
     ) -> Poll<()> {
         let poll = pump(act, ctx, cx);
         if poll.is_ready() {
-            act.part(Parting::Dropped("the connection is closed".to_owned()), ctx);
             ctx.stop();
         }
         poll
@@ -72,8 +71,7 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
             Phase::Open => {
                 if flushed {
                     link.stall_timer = None;
-                }
-                if !flushed && poll_stall(link, cx).is_ready() {
+                } else if poll_stall(link, cx).is_ready() {
                     let stall = link.stall;
                     act.part(
                         Parting::Slow(format!("nothing was read for {} s", stall.as_secs())),

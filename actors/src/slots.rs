@@ -31,14 +31,6 @@ impl Slots {
             .ok()
             .map(|_| Slot(self.taken.clone()))
     }
-
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Acquire)
-    }
-
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
 }
 
 impl Drop for Slot {
@@ -57,7 +49,7 @@ mod tests {
         let (one, two) = (slots.take(), slots.take());
         assert!(one.is_some() && two.is_some() && slots.take().is_none());
         drop(one);
-        assert_eq!(slots.taken(), 1);
+        assert_eq!(slots.taken.load(Ordering::Acquire), 1);
         assert!(slots.take().is_some());
     }
 }

@@ -49,7 +49,6 @@ pub struct Counter {
     body: usize,
     pub frames: u64,
     pub bytes: u64,
-    pub messages: u64,
     /// The first bytes of the last JSON body, enough for its identifier.
     pub last_json: Vec<u8>,
     in_json: bool,
@@ -81,7 +80,6 @@ impl Counter {
             if let [kind, a, b, c, d] = self.head[..] {
                 self.body = u32::from_be_bytes([a, b, c, d]) as usize;
                 self.in_json = kind == 1;
-                self.messages += u64::from(self.in_json);
                 self.last_json.clear();
                 self.head.clear();
             }
