@@ -1,0 +1,1 @@
+//! The durable list of files, users and transfers of a data directory.
