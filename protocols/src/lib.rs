@@ -8,5 +8,6 @@
 //! copies what it does not have to: client messages borrow from the input.
 
 pub mod chatroom;
+pub mod packetchat;
 pub mod videochat;
 pub mod wire;

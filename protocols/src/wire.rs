@@ -68,7 +68,14 @@ impl<M> Step<M> {
 /// A name that is empty, too long, no UTF-8, or holds control characters.
 pub fn name<'a>(input: &'a [u8], end_marker: &[u8]) -> Result<(&'a str, usize), WireError> {
     let used = memchr::memmem::find(input, end_marker).unwrap_or(input.len());
-    let bare = &input[..used];
+    Ok((user_name(&input[..used])?, used))
+}
+
+/// All of `bare` as a user name, without the white space around it.
+///
+/// # Errors
+/// A name that is empty, too long, no UTF-8, or holds control characters.
+pub fn user_name(bare: &[u8]) -> Result<&str, WireError> {
     if bare.len() > MAX_NAME_BYTES {
         return Err(WireError::new(
             0,
@@ -96,7 +103,7 @@ pub fn name<'a>(input: &'a [u8], end_marker: &[u8]) -> Result<(&'a str, usize), 
             "a name has no control characters",
         ));
     }
-    Ok((text, used))
+    Ok(text)
 }
 
 /// One PEM block, from its `BEGIN` to its `END` line and the line end if that is already here.
