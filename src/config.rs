@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::{Config as Layers, Environment, File, FileFormat, Source, Value, ValueKind};
 use ipnet::IpNet;
-use playhouse_actors::{Limits, Pace, Settings};
+use playhouse_actors::{FileLimits, Limits, Pace, Packetchat, Settings};
 use serde::Deserialize;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -26,6 +26,8 @@ pub struct Config {
     limits: LimitKeys,
     videochat: Videochat,
     chatroom: Chatroom,
+    packetchat: PacketchatKeys,
+    files: Files,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +87,26 @@ struct Chatroom {
     enabled: bool,
     port: u16,
     legacy_gap_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct PacketchatKeys {
+    enabled: bool,
+    port: u16,
+    session_timeout_s: u64,
+    pin_address: bool,
+    max_sessions: usize,
+    sessions_per_address: usize,
+    packets_per_s: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct Files {
+    max_file_mb: u64,
+    quota_mb: u64,
+    min_free_mb: u64,
+    upload_expiry_s: u64,
+    transfers_per_address: usize,
 }
 
 /// What is wrong with the configuration, every fault with its key and where it was set.
@@ -247,7 +269,53 @@ impl Config {
             self.chatroom.legacy_gap_ms <= 1000,
             "0 to 1000 milliseconds",
         );
-        let on = self.videochat.enabled || self.chatroom.enabled;
+        rule(
+            "packetchat.session_timeout_s",
+            (1..=day).contains(&self.packetchat.session_timeout_s),
+            "1 to 86400 seconds",
+        );
+        rule(
+            "packetchat.max_sessions",
+            self.packetchat.max_sessions > 0,
+            "at least 1",
+        );
+        rule(
+            "packetchat.sessions_per_address",
+            self.packetchat.sessions_per_address > 0,
+            "at least 1",
+        );
+        rule(
+            "packetchat.packets_per_s",
+            self.packetchat.packets_per_s > 0,
+            "at least 1 a second",
+        );
+        rule(
+            "files.max_file_mb",
+            (1..=4096).contains(&self.files.max_file_mb),
+            "1 to 4096 megabytes",
+        );
+        let most = 1 << 40;
+        rule(
+            "files.quota_mb",
+            self.files.quota_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "files.min_free_mb",
+            self.files.min_free_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "files.upload_expiry_s",
+            (1..=365 * day).contains(&self.files.upload_expiry_s),
+            "1 to 31536000 seconds",
+        );
+        rule(
+            "files.transfers_per_address",
+            self.files.transfers_per_address > 0,
+            "at least 1",
+        );
+        let on = self.videochat.enabled || self.chatroom.enabled || self.packetchat.enabled;
         rule("videochat.enabled", on, "at least one service is enabled");
         let same = self.videochat.port == self.chatroom.port && self.videochat.port != 0;
         let both = self.videochat.enabled && self.chatroom.enabled;
@@ -285,6 +353,21 @@ impl Config {
             presence_bytes: self.lobby.presence_mb_s * 1_000_000,
             videochat: self.videochat.enabled.then_some(self.videochat.port),
             chatroom: self.chatroom.enabled.then_some(self.chatroom.port),
+            packetchat: self.packetchat.enabled.then(|| Packetchat {
+                port: self.packetchat.port,
+                session_timeout: Duration::from_secs(self.packetchat.session_timeout_s),
+                pin_address: self.packetchat.pin_address,
+                max_sessions: self.packetchat.max_sessions,
+                sessions_per_address: self.packetchat.sessions_per_address,
+                packets_per_s: self.packetchat.packets_per_s,
+            }),
+            files: FileLimits {
+                max_file: self.files.max_file_mb << 20,
+                quota: self.files.quota_mb << 20,
+                min_free: self.files.min_free_mb << 20,
+                upload_expiry: Duration::from_secs(self.files.upload_expiry_s),
+                transfers_per_address: self.files.transfers_per_address,
+            },
             legacy_gap: Duration::from_millis(self.chatroom.legacy_gap_ms),
             limits: Limits {
                 handshake: Duration::from_secs(self.limits.handshake_s),
@@ -381,7 +464,9 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "log.format" => merged.get::<LogFormat>(key).err(),
         "streaming.pace" => merged.get::<Pace>(key).err(),
         "streaming.jpeg_quality" => merged.get::<u8>(key).err(),
-        key if key.ends_with(".enabled") => merged.get::<bool>(key).err(),
+        key if key.ends_with(".enabled") || key.ends_with(".pin_address") => {
+            merged.get::<bool>(key).err()
+        }
         key if key.ends_with(".port") => merged.get::<u16>(key).err(),
         key => merged.get::<u64>(key).err(),
     }?;

@@ -7,11 +7,12 @@ use playhouse_media::Catalogue;
 
 mod cli;
 mod config;
+mod files;
 mod log;
 mod serve;
 mod show;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, FilesCommand};
 use config::{Config, Overrides};
 
 fn main() -> ExitCode {
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
         Command::Check { layers } => check(&layers.into()),
         Command::Videos { layers, json } => videos(&layers.into(), json),
+        Command::Files { layers, command } => files(&layers.into(), command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +54,11 @@ fn videos(overrides: &Overrides, json: bool) -> Outcome {
         true => show::catalogue_json(&catalogue)?,
         false => show::catalogue_table(&catalogue),
     })?)
+}
+
+fn files(overrides: &Overrides, command: FilesCommand) -> Outcome {
+    let config = Config::load(overrides)?;
+    Ok(files::run(&config.server.data_dir, command)?)
 }
 
 fn scan(config: &Config) -> Result<Catalogue, serve::ServeError> {

@@ -9,6 +9,7 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use playhouse_actors::Service;
 use playhouse_media::{Catalogue, Clip};
+use playhouse_storage::StoredFile;
 use serde_json::json;
 
 /// Prints a text and a line end. Whoever reads only the beginning of it, as `head` does, is fine.
@@ -38,6 +39,7 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
         let what = match service {
             Service::Videochat => "encrypted chat, videos of rising quality",
             Service::Chatroom => "encrypted chat, videos of rising quality",
+            Service::Packetchat => "messages and files over UDP",
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();
@@ -142,6 +144,77 @@ fn warnings<'a>(catalogue: &'a Catalogue, clip: &Clip) -> Vec<&'a str> {
         .collect()
 }
 
+/// The files, a line each.
+pub fn files_table(files: &[StoredFile]) -> String {
+    let mut rows = table(&["number", "name", "size", "added", "SHA-256"]);
+    for file in files {
+        let mut sha256 = hex(&file.sha256);
+        sha256.truncate(12);
+        rows.add_row([
+            number(file),
+            file.label(),
+            bytes(file.size),
+            utc(file.added_ms),
+            sha256,
+        ]);
+    }
+    let sum = bytes(files.iter().map(|file| file.size).sum());
+    format!("{rows}\n{} files, {sum}", files.len())
+}
+
+/// The files as JSON.
+///
+/// # Errors
+/// None that is known of; passed on from the library.
+pub fn files_json(files: &[StoredFile]) -> serde_json::Result<String> {
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| {
+            json!({
+                "number": number(file),
+                "name": file.label(),
+                "size": file.size,
+                "added": utc(file.added_ms),
+                "sha256": hex(&file.sha256),
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&json!({"files": files}))
+}
+
+/// A file's number as it is shown and typed.
+pub fn number(file: &StoredFile) -> String {
+    format!("{:016x}", file.number)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Milliseconds since 1970 as ISO 8601 has them, to the second.
+fn utc(ms: i64) -> String {
+    let seconds = ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March, so that a leap day is the last of its year; 400 of them have 146,097 days.
+    let from_march = days + 719_468;
+    let (era, day) = (
+        from_march.div_euclid(146_097),
+        from_march.rem_euclid(146_097),
+    );
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 fn seconds(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     format!("{}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
@@ -171,16 +244,48 @@ impl Progress {
 
     /// So many are done.
     pub fn at(&mut self, done: usize, of: usize) {
+        self.draw(done as u64, of as u64, |n| n.to_string());
+    }
+
+    /// So many bytes are done.
+    pub fn at_bytes(&mut self, done: u64, of: u64) {
+        self.draw(done, of, bytes);
+    }
+
+    fn draw(&mut self, done: u64, of: u64, text: impl Fn(u64) -> String) {
         if !self.on_terminal {
             return;
         }
-        const WIDTH: usize = 30;
-        let full = (done * WIDTH).checked_div(of).unwrap_or(WIDTH);
-        let bar = "█".repeat(full) + &"░".repeat(WIDTH - full);
+        const WIDTH: u64 = 30;
+        let full = done.saturating_mul(WIDTH).checked_div(of).unwrap_or(WIDTH);
+        let bar: String = (0..WIDTH)
+            .map(|i| if i < full { '█' } else { '░' })
+            .collect();
         let end = if done == of { "\r\x1b[K" } else { "" };
         let mut err = io::stderr();
-        // A bar that can't be drawn is no loss.
-        let _ = write!(err, "\r{} {bar} {done}/{of}{end}", self.what);
+        // A bar that can't be drawn is no loss. The number may become shorter.
+        let (what, done, of) = (self.what, text(done), text(of));
+        let _ = write!(err, "\r{what} {bar} {done}/{of}\x1b[K{end}");
         let _ = err.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn times_are_iso_8601() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_399_999, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (951_868_800_000, "2000-03-01T00:00:00Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(ms), text);
+        }
     }
 }

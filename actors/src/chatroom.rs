@@ -217,6 +217,8 @@ impl Handler<Heard> for ChatroomConnection {
     fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
         match heard {
             Heard::Said(wire) => self.alone(wire, ctx),
+            // The lobby says them to those who understand them.
+            Heard::Words(_) => {}
             Heard::Presence { wire, blocks } => {
                 self.decoder.set_blocks(blocks);
                 for list in wire.iter() {

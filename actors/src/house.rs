@@ -10,18 +10,24 @@ use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use playhouse_media::{Catalogue, FrameCache};
+use playhouse_storage::Lock;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::chatroom;
+use crate::datagrams;
+use crate::endpoint::{Endpoint, Gate};
+use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::house_key::{self, HouseKeyError};
 use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};
-use crate::lobby::{ListEncoder, Lobby, Merging};
+use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
 use crate::messages::Service;
+use crate::session::Desk;
 use crate::settings::{Limits, Pace, Settings};
 use crate::slots::Slots;
+use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::videochat;
 use crate::watch::{Post, keep};
@@ -56,6 +62,8 @@ pub enum StartError {
     },
     #[error("server.data_dir: {0}")]
     Key(#[from] HouseKeyError),
+    #[error("server.data_dir: {0}")]
+    Storeroom(#[from] StoreroomError),
     #[error("no more threads: {0}")]
     Threads(io::Error),
 }
@@ -66,6 +74,8 @@ pub struct House {
     /// Where each service listens.
     pub services: Vec<(Service, SocketAddr)>,
     pub household: Household,
+    // No other house opens on the same data while this one stands.
+    _lock: Lock,
     // The cores' threads end with the system; their handles are kept until then.
     _arbiters: Vec<Arbiter>,
 }
@@ -94,6 +104,21 @@ impl House {
                 sockets.push((service, bound));
             }
         }
+        let packetchat = match &settings.packetchat {
+            Some(packetchat) => {
+                let address = SocketAddr::new(settings.bind, packetchat.port);
+                let failed = |source| StartError::Bind {
+                    service: Service::Packetchat,
+                    address,
+                    source,
+                };
+                let socket = datagrams::bind(address).map_err(failed)?;
+                let address = socket.local_addr().map_err(failed)?;
+                Some((packetchat.clone(), socket, address))
+            }
+            None => None,
+        };
+        let storeroom = storeroom::open(settings)?;
         let chatroom_key = match settings.chatroom {
             Some(_) => house_key::public_pem(&settings.data_dir)?,
             None => Bytes::new(),
@@ -115,6 +140,15 @@ impl House {
         keep_floors(&household, &handles, &supervisor);
         keep_lobby(&household, &handles, &supervisor, settings);
         keep_library(&household, &handles, &supervisor, settings, catalogue, pool);
+        let shelves = storeroom.shelves.clone();
+        let make = move || FileStore::new(shelves.clone());
+        keep(
+            &last(&handles),
+            "file store",
+            household.files.clone(),
+            make,
+            told(&supervisor, Rebuilt::Other),
+        );
 
         let (limits, streams) = (
             Arc::new(settings.limits.clone()),
@@ -143,8 +177,50 @@ impl House {
             })
             .collect();
 
-        let slots = Slots::new(settings.max_connections);
         let mut services = Vec::new();
+        let Storeroom {
+            lock,
+            shelves,
+            sessions,
+            transfers,
+        } = storeroom;
+        if let Some((packetchat, socket, address)) = packetchat
+            && let Some((arbiter, rooms)) = cores.last().cloned()
+        {
+            services.push((Service::Packetchat, address));
+            let endpoint = Post::default();
+            household.endpoint = Some(endpoint.clone());
+            let names = sessions
+                .iter()
+                .map(|row| (row.name.as_str().into(), row.user));
+            household.lobby.do_send(Reserve(names.collect()));
+            let gate = Gate {
+                socket: Arc::new(socket),
+                allow: settings.allow.clone().into(),
+                settings: packetchat,
+                desk: Arc::new(Desk {
+                    rooms,
+                    endpoint: endpoint.clone(),
+                    files: household.files.clone(),
+                    ledger: shelves.ledger.clone(),
+                }),
+                shelves,
+                roster: Arc::default(),
+                arbiter: arbiter.clone(),
+                supervisor: supervisor.clone(),
+                closing: Arc::default(),
+            };
+            gate.restore(sessions, transfers);
+            let make = move || Endpoint::new(gate.clone());
+            keep(
+                &arbiter,
+                "endpoint",
+                endpoint,
+                make,
+                told(&supervisor, Rebuilt::Other),
+            );
+        }
+        let slots = Slots::new(settings.max_connections);
         for (service, (listener, address)) in sockets {
             // The actor works on a copy: said here if there is no descriptor left for one.
             listener.try_clone().map_err(|source| StartError::Bind {
@@ -175,11 +251,13 @@ impl House {
                 told(&supervisor, Rebuilt::Other),
             );
         }
+        services.sort_by_key(|(service, _)| Service::ALL.iter().position(|s| s == service));
         supervisor.do_send(Opened(household.clone()));
         Ok(House {
             supervisor,
             services,
             household,
+            _lock: lock,
             _arbiters: arbiters,
         })
     }
@@ -211,9 +289,11 @@ fn keep_lobby(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
 ) {
-    const SERVICES: [(Service, ListEncoder); 2] = [
-        (Service::Videochat, videochat::encode_list),
-        (Service::Chatroom, chatroom::encode_list),
+    const SERVICES: [(Service, ListEncoder); 3] = [
+        (Service::Videochat, Some(videochat::encode_list)),
+        (Service::Chatroom, Some(chatroom::encode_list)),
+        // Its people ask who is here.
+        (Service::Packetchat, None),
     ];
     let merging = Merging {
         window: settings.lobby_merge,
@@ -229,6 +309,11 @@ fn keep_lobby(
         make,
         told(supervisor, Rebuilt::Lobby),
     );
+}
+
+/// The last core; the lobby has the first one.
+fn last(cores: &[ArbiterHandle]) -> ArbiterHandle {
+    cores.last().cloned().unwrap_or_else(Arbiter::current)
 }
 
 fn keep_library(
@@ -250,9 +335,8 @@ fn keep_library(
             arbiters.clone(),
         )
     };
-    let core = cores.last().cloned().unwrap_or_else(Arbiter::current);
     keep(
-        &core,
+        &last(cores),
         "library",
         household.library.clone(),
         make,

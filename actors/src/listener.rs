@@ -15,13 +15,14 @@ use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::chatroom::ChatroomConnection;
 use crate::guest::Conversation;
 use crate::house::Rooms;
 use crate::link::Link;
 use crate::messages::{Dismiss, Observation, Observe, Service};
+use crate::seldom::Seldom;
 use crate::slots::{Slot, Slots};
 use crate::supervisor::{DoorClosed, Supervisor};
 use crate::videochat::VideochatConnection;
@@ -29,8 +30,6 @@ use crate::watch::{self, Post};
 
 /// The pause after an accept that failed, for lack of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Refusals and failures are logged once in this time, with their number.
-const SELDOM: Duration = Duration::from_secs(60);
 /// Connections accepted before others on this core have their turn.
 const ACCEPTS_A_TURN: usize = 64;
 
@@ -94,26 +93,6 @@ pub struct Listener {
     failures: Seldom,
 }
 
-/// Something that may happen all the time and is logged once in a while.
-#[derive(Default)]
-struct Seldom {
-    unlogged: u64,
-    last: Option<Instant>,
-}
-
-impl Seldom {
-    /// It happens; how often it has since the last log, if it is time for the next one.
-    fn happens(&mut self) -> Option<u64> {
-        self.unlogged += 1;
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now - last < SELDOM) {
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
-    }
-}
-
 impl Listener {
     pub fn new(door: Door) -> Listener {
         Listener {
@@ -138,6 +117,8 @@ impl Listener {
         match self.door.service {
             Service::Videochat => self.welcome(stream, peer, slot, VideochatConnection::new),
             Service::Chatroom => self.welcome(stream, peer, slot, ChatroomConnection::new),
+            // Has an endpoint and no listener.
+            Service::Packetchat => {}
         }
     }
 

@@ -16,7 +16,8 @@ use playhouse_protocols::wire;
 use tokio::time::Instant;
 
 use crate::floor::{Announce, Floor, Seat, Tell, Vacate};
-use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
+use crate::inbox::{Fate, Sender};
+use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service, Words};
 use crate::watch::Post;
 
 /// Up to so many people, lists are short enough for everyone who comes or goes to have their own.
@@ -38,9 +39,9 @@ pub struct Join {
     pub person: u64,
     pub service: Service,
     pub wanted: String,
-    /// PEM, as it is shown to others.
+    /// PEM, as it is shown to others; empty where people have no keys.
     pub key: String,
-    /// Bytes of the key's modulus.
+    /// Bytes of the key's modulus, 0 without a key.
     pub block: usize,
     /// Number of the core that the connection lives on.
     pub floor: usize,
@@ -63,6 +64,34 @@ pub struct Say {
     pub messages: u64,
     pub receipt: Receipt,
 }
+
+/// Somebody says something that the house can read, to one or to all others.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Speak {
+    /// Number of the person who speaks.
+    pub from: u64,
+    pub text: Bytes,
+    /// Number of the person it is for, the server's number of the message, and who wants to know what
+    /// becomes of it. `None`: all others.
+    pub to: Option<(u64, u64, Sender)>,
+    pub receipt: Option<Receipt>,
+}
+
+/// The numbers of all people of a service.
+#[derive(Message)]
+#[rtype(result = "Arc<[u64]>")]
+pub struct Who(pub Service);
+
+/// The name of a person who understands plain words.
+#[derive(Message)]
+#[rtype(result = "Option<Arc<str>>")]
+pub struct NameOf(pub u64);
+
+/// These names belong to people who were here before a restart and are about to come back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reserve(pub Vec<(Arc<str>, u64)>);
 
 /// A floor tells a rebuilt lobby who is here.
 #[derive(Message)]
@@ -100,8 +129,8 @@ pub struct ListChange<'a> {
     pub one_by_one: bool,
 }
 
-/// Encodes a new list of people for one service, as whole messages.
-pub type ListEncoder = fn(&ListChange<'_>) -> Vec<Bytes>;
+/// Encodes a new list of people for one service, as whole messages; `None` where people ask for lists.
+pub type ListEncoder = Option<fn(&ListChange<'_>) -> Vec<Bytes>>;
 
 struct Present {
     person: Arc<Person>,
@@ -112,6 +141,8 @@ struct Present {
 struct Room {
     encode: ListEncoder,
     people: BTreeMap<u64, Present>,
+    /// The numbers of the people, as long as they are the same.
+    numbers: Option<Arc<[u64]>>,
     joined: Vec<Arc<str>>,
     left: Vec<Arc<str>>,
     /// Lengths of the blocks of people who left: a message to them may be on its way.
@@ -157,6 +188,7 @@ impl Lobby {
                 let room = Room {
                     encode,
                     people: BTreeMap::new(),
+                    numbers: None,
                     joined: Vec::new(),
                     left: Vec::new(),
                     departed: VecDeque::new(),
@@ -181,13 +213,13 @@ impl Lobby {
 
     /// `wanted` if nobody has it, else the first free of `wanted-2`, `wanted-3`, … Merged lists
     /// separate names with commas, so names have none.
-    fn free_name(&self, wanted: &str) -> Arc<str> {
+    fn free_name(&self, wanted: &str, person: u64) -> Arc<str> {
         let spaced = wanted.replace(',', " ");
         let wanted = match spaced.trim() {
             "" => "guest",
             name => name,
         };
-        if !self.names.contains_key(wanted) {
+        if *self.names.get(wanted).unwrap_or(&person) == person {
             return wanted.into();
         }
         (2_u64..)
@@ -203,6 +235,7 @@ impl Lobby {
         self.services.insert(person.id, person.service);
         if let Some(room) = self.rooms.get_mut(&person.service) {
             room.people.insert(person.id, present);
+            room.numbers = None;
         }
     }
 
@@ -221,6 +254,9 @@ impl Lobby {
         let Some(room) = self.rooms.get_mut(&service) else {
             return;
         };
+        if room.encode.is_none() {
+            return;
+        }
         let wait = room.next.saturating_duration_since(Instant::now());
         if wait.is_zero() && !room.scheduled {
             return self.publish(service);
@@ -276,7 +312,7 @@ impl Lobby {
         let heard = list(room, &joined, &left, room.people.len() <= SMALL_PARTY);
         let bytes = match &heard {
             Heard::Presence { wire, .. } => wire.iter().map(Bytes::len).sum::<usize>(),
-            Heard::Said(_) => 0,
+            Heard::Said(_) | Heard::Words(_) => 0,
         } as u64
             * room.people.len() as u64;
         room.cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
@@ -311,12 +347,13 @@ fn list(room: &mut Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: boo
         .collect();
     blocks.sort_unstable();
     blocks.dedup();
-    let wire = (room.encode)(&ListChange {
+    let change = ListChange {
         people: &object,
         joined,
         left,
         one_by_one,
-    });
+    };
+    let wire = room.encode.map_or_else(Vec::new, |encode| encode(&change));
     Heard::Presence {
         wire: wire.into(),
         blocks: blocks.into(),
@@ -331,10 +368,13 @@ impl Handler<Join> for Lobby {
     type Result = Arc<Person>;
 
     fn handle(&mut self, join: Join, ctx: &mut Context<Self>) -> Arc<Person> {
-        let name = self.free_name(&join.wanted);
+        let name = self.free_name(&join.wanted, join.person);
         let person = Arc::new(Person {
             id: join.person,
-            entry: wire::person_entry(&name, &join.key).into(),
+            entry: match join.key.as_str() {
+                "" => Box::default(),
+                key => wire::person_entry(&name, key).into(),
+            },
             name,
             service: join.service,
             block: join.block,
@@ -346,7 +386,9 @@ impl Handler<Join> for Lobby {
         };
         self.seat(&present);
         self.admit(present);
-        if let Some(room) = self.rooms.get_mut(&join.service) {
+        if let Some(room) = self.rooms.get_mut(&join.service)
+            && room.encode.is_some()
+        {
             room.joined.push(person.name.clone());
         }
         self.changed(join.service, Some(person.id), ctx);
@@ -366,8 +408,11 @@ impl Handler<Leave> for Lobby {
         };
         if let Some(gone) = room.people.remove(&person) {
             self.names.remove(&gone.person.name);
-            room.left.push(gone.person.name.clone());
-            room.departed.push_back((Instant::now(), gone.person.block));
+            room.numbers = None;
+            if room.encode.is_some() {
+                room.left.push(gone.person.name.clone());
+                room.departed.push_back((Instant::now(), gone.person.block));
+            }
             if let Some(floor) = self.floors.get(gone.floor) {
                 floor.do_send(Vacate { service, person });
             }
@@ -382,6 +427,67 @@ impl Handler<Say> for Lobby {
     fn handle(&mut self, say: Say, _: &mut Context<Self>) {
         self.messages += say.messages;
         self.announce(say.service, Heard::Said(say.wire), Some(say.receipt));
+    }
+}
+
+impl Handler<Speak> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, speak: Speak, _: &mut Context<Self>) {
+        let Speak { from, text, .. } = speak;
+        let Some((person, number, sender)) = speak.to else {
+            self.messages += 1;
+            let words = Words {
+                from,
+                text,
+                to: None,
+            };
+            return self.announce(Service::Packetchat, Heard::Words(words), speak.receipt);
+        };
+        let service = Service::Packetchat;
+        let room = self.rooms.get(&service);
+        let Some(present) = room.and_then(|room| room.people.get(&person)) else {
+            return sender.tell(Fate::Nobody);
+        };
+        self.messages += 1;
+        let to = Some((number, sender));
+        if let Some(floor) = self.floors.get(present.floor) {
+            floor.do_send(Tell {
+                service,
+                person,
+                heard: Heard::Words(Words { from, text, to }),
+            });
+        }
+    }
+}
+
+impl Handler<Who> for Lobby {
+    type Result = MessageResult<Who>;
+
+    fn handle(&mut self, Who(service): Who, _: &mut Context<Self>) -> Self::Result {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return MessageResult(Arc::default());
+        };
+        let people = &room.people;
+        let numbers = || people.keys().copied().collect();
+        MessageResult(room.numbers.get_or_insert_with(numbers).clone())
+    }
+}
+
+impl Handler<NameOf> for Lobby {
+    type Result = Option<Arc<str>>;
+
+    fn handle(&mut self, NameOf(person): NameOf, _: &mut Context<Self>) -> Option<Arc<str>> {
+        let room = self.rooms.get(&Service::Packetchat)?;
+        Some(room.people.get(&person)?.person.name.clone())
+    }
+}
+
+impl Handler<Reserve> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, Reserve(names): Reserve, _: &mut Context<Self>) {
+        self.names.extend(names);
     }
 }
 

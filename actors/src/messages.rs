@@ -8,22 +8,26 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::inbox::Sender;
+
 /// A service of the house, named as everywhere: configuration, logs, documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
     Chatroom,
+    Packetchat,
     Videochat,
 }
 
 impl Service {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Service; 2] = [Service::Videochat, Service::Chatroom];
+    pub const ALL: [Service; 3] = [Service::Videochat, Service::Chatroom, Service::Packetchat];
 
     /// Its name in the configuration, the logs and the documentation.
     pub fn name(self) -> &'static str {
         match self {
             Service::Chatroom => "chatroom",
+            Service::Packetchat => "packetchat",
             Service::Videochat => "videochat",
         }
     }
@@ -43,9 +47,9 @@ pub struct Person {
     /// Unique in the house.
     pub name: Arc<str>,
     pub service: Service,
-    /// `"name":"public key"` as JSON, the way lists show this person.
+    /// `"name":"public key"` as JSON, the way lists show this person; empty without a key.
     pub entry: Box<[u8]>,
-    /// Bytes of the public key's modulus, the length of a block encrypted with it.
+    /// Bytes of the public key's modulus, the length of a block encrypted with it; 0 without a key.
     pub block: usize,
 }
 
@@ -61,6 +65,19 @@ pub enum Heard {
     },
     /// What somebody said: whole messages in the service's wire format.
     Said(Bytes),
+    /// What somebody said that the house can read.
+    Words(Words),
+}
+
+/// Plain words.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Number of the person whose words they are.
+    pub from: u64,
+    pub text: Bytes,
+    /// For this person alone: the server's number of the message, and who wants to know what becomes
+    /// of it. `None`: for all others.
+    pub to: Option<(u64, Sender)>,
 }
 
 /// Held by whoever still has work with what a connection sent. When the last one is dropped, the
@@ -130,6 +147,34 @@ pub enum Observation {
         name: Option<String>,
         backlog: usize,
         streaming: bool,
+    },
+    Endpoint {
+        sessions: usize,
+        uploads: usize,
+        downloads: usize,
+        received: u64,
+        sent: u64,
+        refused: u64,
+        /// Datagrams for which the socket had no room.
+        dropped: u64,
+    },
+    Session {
+        name: String,
+        backlog: usize,
+        remembered: usize,
+    },
+    FileStore {
+        files: usize,
+        bytes: u64,
+    },
+    Upload {
+        size: u64,
+        waiting: usize,
+        finished: bool,
+    },
+    Download {
+        waiting: usize,
+        blocks: usize,
     },
     Supervisor {
         restarts: u64,

@@ -25,8 +25,14 @@ pub struct Seated {
 impl Seated {
     /// A place with a new number, for whoever is about to join.
     pub fn new(service: Service, rooms: &Rooms) -> Seated {
+        let person = rooms.next_person.fetch_add(1, Ordering::Relaxed);
+        Seated::of(person, service, rooms)
+    }
+
+    /// The place of the person with this number.
+    pub fn of(person: u64, service: Service, rooms: &Rooms) -> Seated {
         Seated {
-            person: rooms.next_person.fetch_add(1, Ordering::Relaxed),
+            person,
             service,
             lobby: rooms.lobby.clone(),
             floor: rooms.floor.clone(),

@@ -38,8 +38,39 @@ pub struct Settings {
     /// The ports of the services that are on; 0 lets the system choose.
     pub videochat: Option<u16>,
     pub chatroom: Option<u16>,
+    pub packetchat: Option<Packetchat>,
     pub legacy_gap: Duration,
     pub limits: Limits,
+    pub files: FileLimits,
+}
+
+/// How packetchat is set up.
+#[derive(Debug, Clone)]
+pub struct Packetchat {
+    /// UDP; 0 lets the system choose.
+    pub port: u16,
+    /// A session of which nothing is heard for so long is over.
+    pub session_timeout: Duration,
+    /// Whether a session belongs to the IP address that began it.
+    pub pin_address: bool,
+    pub max_sessions: usize,
+    pub sessions_per_address: usize,
+    /// Of one address.
+    pub packets_per_s: u32,
+}
+
+/// What the house's files may take.
+#[derive(Debug, Clone)]
+pub struct FileLimits {
+    /// Bytes of one file.
+    pub max_file: u64,
+    /// Bytes of all files.
+    pub quota: u64,
+    /// Bytes that are left free on the disk.
+    pub min_free: u64,
+    /// An upload of which nothing comes for so long is over.
+    pub upload_expiry: Duration,
+    pub transfers_per_address: usize,
 }
 
 /// What one peer may use.

@@ -30,7 +30,7 @@ use crate::link::Link;
 use crate::listener::Listener;
 use crate::lobby::Lobby;
 use crate::messages::{Observation, Service};
-use crate::settings::{Limits, Pace, Settings};
+use crate::settings::{FileLimits, Limits, Pace, Packetchat, Settings};
 use crate::slots::Slots;
 use crate::streamer::Streamer;
 use crate::supervisor::Census;
@@ -179,6 +179,21 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         presence_bytes: 400_000_000,
         videochat: Some(0),
         chatroom: None,
+        packetchat: Some(Packetchat {
+            port: 0,
+            session_timeout: PATIENCE,
+            pin_address: true,
+            max_sessions: 10,
+            sessions_per_address: 10,
+            packets_per_s: 1000,
+        }),
+        files: FileLimits {
+            max_file: 1 << 20,
+            quota: 10 << 20,
+            min_free: 0,
+            upload_expiry: PATIENCE,
+            transfers_per_address: 10,
+        },
         legacy_gap: Duration::from_millis(1),
         limits: Limits {
             handshake: PATIENCE,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::endpoint::Endpoint;
+use crate::file_store::FileStore;
 use crate::floor::{Floor, Muster};
 use crate::library::Library;
 use crate::listener::{CloseDoor, Listener};
@@ -43,6 +45,9 @@ pub struct Household {
     pub lobby: Post<Lobby>,
     pub floors: Vec<Post<Floor>>,
     pub library: Post<Library>,
+    pub files: Post<FileStore>,
+    /// That of packetchat, if it is on.
+    pub endpoint: Option<Post<Endpoint>>,
     pub listeners: Vec<(Service, Post<Listener>)>,
 }
 
@@ -85,6 +90,7 @@ impl Handler<Opened> for Supervisor {
             .listeners
             .iter()
             .map(|(service, _)| *service)
+            .chain(household.endpoint.iter().map(|_| Service::Packetchat))
             .collect();
         self.household = household;
     }
@@ -119,6 +125,9 @@ impl Handler<CloseHouse> for Supervisor {
         for (_, listener) in &self.household.listeners {
             listener.do_send(CloseDoor);
         }
+        if let Some(endpoint) = &self.household.endpoint {
+            endpoint.do_send(CloseDoor);
+        }
         if self.open.is_empty() {
             System::current().stop();
         }
@@ -148,6 +157,8 @@ impl Handler<Census> for Supervisor {
             lobby,
             floors,
             library,
+            files,
+            endpoint,
             listeners,
         } = self.household.clone();
         let restarts = self.restarts;
@@ -161,6 +172,12 @@ impl Handler<Census> for Supervisor {
             }
             if let Some(library) = library.addr() {
                 states.extend(library.send(Observe).await);
+            }
+            if let Some(files) = files.addr() {
+                states.extend(files.send(Observe).await);
+            }
+            if let Some(endpoint) = endpoint.and_then(|post| post.addr()) {
+                states.extend(endpoint.send(Observe).await);
             }
             for listener in listeners.iter().filter_map(|(_, post)| post.addr()) {
                 states.extend(listener.send(Observe).await);

@@ -263,6 +263,8 @@ impl Handler<Heard> for VideochatConnection {
     fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
         match heard {
             Heard::Said(wire) => self.say(wire, ctx),
+            // The lobby says them to those who understand them.
+            Heard::Words(_) => {}
             Heard::Presence { wire, .. } => {
                 for message in wire.iter() {
                     self.say(message.clone(), ctx);

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+mod chunks;
+mod echo;
 mod fanout;
 mod idle;
+mod packetchat;
 mod server;
+mod sessions;
 mod stream;
+mod udp;
 mod videochat;
 
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -22,6 +27,11 @@ enum What {
     Fanout,
     /// Memory of idle connections
     Idle,
+    /// Chunks of files a second, against a bare UDP echo, and messages among 10,000 sessions
+    Packetchat,
+    /// The UDP echo itself
+    #[value(hide = true)]
+    Echo,
 }
 
 #[derive(Debug, Parser)]
@@ -42,10 +52,16 @@ struct Args {
     /// Messages of the fan-out that may be on their way to a receiver
     #[arg(long, default_value_t = 2048)]
     window: u64,
+    /// Size of the file that one packetchat client sends and gets
+    #[arg(long, default_value_t = 64)]
+    file_mb: usize,
 }
 
 fn main() -> Outcome {
     let args = Args::parse();
+    if args.what == What::Echo {
+        return echo::run();
+    }
     let beside = std::env::current_exe()?.with_file_name("playhouse");
     let playhouse = args.playhouse.unwrap_or(beside);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -61,6 +77,9 @@ fn main() -> Outcome {
     }
     if matches!(args.what, What::All | What::Idle) {
         idle::run(&playhouse)?;
+    }
+    if matches!(args.what, What::All | What::Packetchat) {
+        packetchat::run(&playhouse, args.rounds, args.file_mb)?;
     }
     Ok(())
 }

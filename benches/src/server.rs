@@ -22,7 +22,30 @@ pub struct Server {
 impl Server {
     /// playhouse with the keys given set in its environment; `address` is videochat's.
     pub fn playhouse(binary: &Path, videos: &Path, keys: &[(&str, &str)]) -> Outcome<Server> {
-        let folder = tempfile::tempdir()?;
+        Server::start(binary, videos, keys, "videochat")
+    }
+
+    /// playhouse without limits that a load of one machine would meet; `address` is packetchat's.
+    pub fn packetchat(binary: &Path) -> Outcome<Server> {
+        let no_videos = tempfile::tempdir()?;
+        let keys = [
+            ("PLAYHOUSE__PACKETCHAT__PACKETS_PER_S", "100000000"),
+            ("PLAYHOUSE__PACKETCHAT__SESSIONS_PER_ADDRESS", "100000"),
+            ("PLAYHOUSE__PACKETCHAT__MAX_SESSIONS", "100000"),
+        ];
+        Server::start(binary, no_videos.path(), &keys, "packetchat")
+    }
+
+    fn start(
+        binary: &Path,
+        videos: &Path,
+        keys: &[(&str, &str)],
+        service: &str,
+    ) -> Outcome<Server> {
+        // Beside this program, and not where temporary files are: that is memory on many systems, and
+        // what is stored has to reach a disk.
+        let program = std::env::current_exe()?;
+        let folder = tempfile::tempdir_in(program.parent().ok_or("no folder")?)?;
         let ready = folder.path().join("ready");
         let child = Command::new(binary)
             .args(["serve", "--bind", "127.0.0.1", "--videos"])
@@ -32,6 +55,7 @@ impl Server {
             .arg("--ready-file")
             .arg(&ready)
             .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
+            .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
             .env("PLAYHOUSE__CHATROOM__ENABLED", "false")
             .env("PLAYHOUSE__LOG__LEVEL", "warn")
             // The pauses around prompts would only lengthen the time until thousands are in.
@@ -53,17 +77,32 @@ impl Server {
             }
         };
         let services: serde_json::Value = serde_json::from_str(&text)?;
-        server.address = services["videochat"].as_str().unwrap_or_default().parse()?;
+        let address = services[service].as_str();
+        let address = address.ok_or_else(|| format!("playhouse has no {service}"))?;
+        server.address = address.parse()?;
         Ok(server)
     }
 
     /// The plain OpenCV server of benches/opencv_server.py.
     pub fn opencv(videos: &Path) -> Outcome<Server> {
-        let mut child = Command::new("python3")
+        let child = Command::new("python3")
             .args(["benches/opencv_server.py", "--port", "0", "--videos"])
             .arg(videos)
             .stdout(Stdio::piped())
             .spawn()?;
+        Server::that_says_its_port(child)
+    }
+
+    /// The UDP echo of benches/src/echo.rs.
+    pub fn echo() -> Outcome<Server> {
+        let child = Command::new(std::env::current_exe()?)
+            .arg("echo")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        Server::that_says_its_port(child)
+    }
+
+    fn that_says_its_port(mut child: Child) -> Outcome<Server> {
         let mut line = String::new();
         let out = child.stdout.take().ok_or("no output")?;
         BufReader::new(out).read_line(&mut line)?;
@@ -71,7 +110,7 @@ impl Server {
             .trim()
             .strip_prefix("ready ")
             .and_then(|port| port.parse().ok())
-            .ok_or_else(|| format!("the OpenCV server says {line:?}"))?;
+            .ok_or_else(|| format!("instead of its port, a server says {line:?}"))?;
         Ok(Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
@@ -112,6 +151,20 @@ impl Server {
             .ok_or("no VmRSS")?
             .parse()?;
         Ok(kib * 1024)
+    }
+
+    /// What all its threads have used so far, in steps of the system's clock.
+    pub fn processor_time(&self) -> Outcome<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, in brackets, may have spaces; of the fields after it, these are user and system time.
+        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+        let mut ticks = 0;
+        for field in fields.split_whitespace().skip(11).take(2) {
+            ticks += field.parse::<u64>()?;
+        }
+        // SAFETY: a plain system call.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }
 }
 

@@ -1,13 +1,14 @@
 """Python clients of playhouse: as a library and as commands.
 
-    from playhouse_clients import Videochat, Chatroom
+    from playhouse_clients import Videochat, Chatroom, Packetchat
 
     with Videochat.connect("127.0.0.1", 10000, "anna") as anna:
         anna.wait_for("bob")
         anna.send("bob", "hello")
         print(anna.wait_message().text)
 
-The commands are ``python3 -m playhouse_clients.videochat`` and ``python3 -m playhouse_clients.chatroom``.
+The commands are ``python3 -m playhouse_clients.videochat``, ``... .chatroom`` and ``... .packetchat``. The last
+one needs nothing but Python; the others need the package `cryptography`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import Any
 _WHERE = {
     "Videochat": "videochat",
     "Chatroom": "chatroom",
-    "Event": "session",
-    "Message": "session",
+    "Packetchat": "packetchat",
+    "Event": "people",
+    "Message": "people",
+    "File": "packetchat",
+    "User": "packetchat",
     "Frame": "session",
     "Session": "session",
     "Summary": "session",

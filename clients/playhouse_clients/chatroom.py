@@ -24,8 +24,10 @@ from typing import Any, Callable, Iterator, List, Optional, Set, Tuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from .session import Event, Frame, Session, Summary
-from .wire import ClientError, ProtocolError, ServerError, Wire, open_socket, same_key, split_text
+from .keys import same_key
+from .people import Event
+from .session import Frame, Session, Summary
+from .wire import ClientError, ProtocolError, ServerError, Wire, open_socket, split_text
 
 DEFAULT_PORT = 1234
 DEFAULT_BITS = 1024  # what the clients of this protocol use; longer keys also make longer lists of users
@@ -290,6 +292,7 @@ def decrypt(private_key: rsa.RSAPrivateKey, block: bytes) -> Optional[str]:
 
 def main() -> int:
     from . import console
+    from .watching import VideoConsole
 
     def add_options(parser: Any) -> None:
         parser.add_argument(
@@ -303,7 +306,7 @@ def main() -> int:
     def connect(options: Any, host: str, port: int, name: str, on_event: Callable[[Event], None]) -> Session:
         return Chatroom.connect(host, port, name, bits=options.bits, on_event=on_event, timeout=options.timeout)
 
-    return console.main("chatroom", DEFAULT_PORT, connect, add_options)
+    return console.main("chatroom", DEFAULT_PORT, connect, VideoConsole, add_options)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What both clients are: a connection, a thread that receives, who is here, messages, one video at a time."""
+"""What the clients over TCP are: a thread that receives, encrypted messages, one video at a time."""
 
 from __future__ import annotations
 
@@ -10,40 +10,13 @@ from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .wire import (
-    ClientError,
-    ConnectionLost,
-    ProtocolError,
-    ServerError,
-    WaitTimeout,
-    Wire,
-    jpeg_size,
-    load_public_key,
-)
+from .keys import load_public_key
+from .people import Event, Participant
+from .wire import ClientError, ConnectionLost, ProtocolError, ServerError, Wire, jpeg_size
 
 # How many frames may wait for whoever watches. Beyond that the connection is left unread, so that a slow
 # viewer slows the server instead of filling the memory here.
 WAITING_FRAMES = 64
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened: `kind` is joined, left, message, error or closed.
-
-    `name` is the user concerned (the sender of a message, "" where unknown), `text` the message or the reason.
-    """
-
-    kind: str
-    name: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message that was for us. `sender` is "" where the protocol does not tell."""
-
-    sender: str
-    text: str
 
 
 class Frame(NamedTuple):
@@ -75,7 +48,7 @@ class _Viewing:
     finished: bool = False
 
 
-class Session:
+class Session(Participant):
     """The part of `Videochat` and `Chatroom` that does not depend on the protocol.
 
     Every method may be called from any thread. `on_event` is called on the thread that receives (a failed
@@ -84,23 +57,17 @@ class Session:
     """
 
     def __init__(self, wire: Wire, name: str, on_event: Optional[Callable[[Event], None]]) -> None:
-        self.name = name  # becomes the registered name, which may differ
+        super().__init__(name, on_event)
         self._wire = wire
-        self._on_event = on_event
-        self._changed = threading.Condition()  # guards everything below that both threads touch
         self._sending = threading.RLock()
         self._question = threading.Lock()  # answers carry no number: one question at a time
         self._own_pem = ""
         self._registered = False
         self._users: Dict[str, str] = {}
         self._keys: Dict[str, Optional[rsa.RSAPublicKey]] = {}
-        self._messages: List[Message] = []
-        self._unread: List[Message] = []
         self._viewing: Optional[_Viewing] = None
         self._asking = False
         self._refusal: Optional[str] = None
-        self._leaving = False
-        self._ended: Optional[ClientError] = None
         self._thread = threading.Thread(target=self._receive, name=f"receive {name}", daemon=True)
 
     # what a protocol provides
@@ -135,9 +102,6 @@ class Session:
 
     # people and messages
 
-    def __enter__(self) -> Any:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.quit()
 
@@ -147,44 +111,13 @@ class Session:
         with self._changed:
             return dict(self._users)
 
-    @property
-    def others(self) -> List[str]:
-        with self._changed:
-            return [name for name in self._users if name != self.name]
-
-    @property
-    def ended(self) -> Optional[ClientError]:
-        """Why the session is over, or None while it lasts."""
-        with self._changed:
-            return self._ended
-
     def wait_for(self, name: str, timeout: float = 30.0) -> None:
-        """Wait until that user is here."""
         self._wait(lambda: name in self._users, timeout, f"nobody called {name} came")
 
     def wait_until_gone(self, name: str, timeout: float = 30.0) -> None:
         self._wait(lambda: name not in self._users, timeout, f"{name} did not leave")
 
-    def messages(self) -> List[Message]:
-        """All messages for us so far."""
-        with self._changed:
-            return list(self._messages)
-
-    def wait_message(self, sender: Optional[str] = None, timeout: float = 30.0) -> Message:
-        """The oldest message, of that sender if one is given, that no call returned before; wait for it."""
-
-        def take() -> Optional[Message]:
-            for at, message in enumerate(self._unread):
-                if sender is None or message.sender == sender:
-                    return self._unread.pop(at)
-            return None
-
-        who = f" from {sender}" if sender else ""
-        message: Message = self._wait(take, timeout, f"no message{who} came")
-        return message
-
     def send(self, to: str, text: str) -> int:
-        """Send to one user. The result says in how many messages: long texts need several."""
         with self._changed:
             pem = self._users.get(to)
         if pem is None:
@@ -255,34 +188,7 @@ class Session:
             reason = ClientError(f"internal error: {error!r}")
             raise  # for the traceback
         finally:
-            with self._changed:
-                self._ended = reason or ConnectionLost("connection lost")
-                leaving = self._leaving
-                self._changed.notify_all()
-            if not leaving:
-                self._happened(Event("closed", "", str(self._ended)))
-
-    def _happened(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def _wait(self, look: Callable[[], Any], timeout: float, failure: str) -> Any:
-        """Wait until `look` returns something true and return that; `look` runs under the lock."""
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                found = look()
-                if found:
-                    return found
-                if self._leaving:
-                    raise ClientError("this session has ended")
-                if self._ended is not None:
-                    # a fresh one: the same exception raised twice would collect both tracebacks
-                    raise type(self._ended)(str(self._ended))
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise WaitTimeout(f"{failure} within {timeout:g} s")
-                self._changed.wait(left)
+            self._over(reason or ConnectionLost("connection lost"))
 
     def _key(self, pem: str) -> Optional[rsa.RSAPublicKey]:
         with self._changed:
@@ -312,14 +218,6 @@ class Session:
         for name in new:
             if old.get(name) != new[name]:
                 self._happened(Event("joined", name))
-
-    def _message_arrived(self, sender: str, text: str) -> None:
-        message = Message(sender, text)
-        with self._changed:
-            self._messages.append(message)
-            self._unread.append(message)
-            self._changed.notify_all()
-        self._happened(Event("message", sender, text))
 
     def _refused(self, reason: str) -> None:
         """The server said no: to the question under way, or to something else that we sent."""

@@ -16,8 +16,10 @@ from typing import Any, Callable, List, Optional
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from .session import Event, Frame, Session, Summary
-from .wire import ConnectionLost, ProtocolError, ServerError, Wire, open_socket, same_key, split_text
+from .keys import same_key
+from .people import Event
+from .session import Frame, Session, Summary
+from .wire import ConnectionLost, ProtocolError, ServerError, Wire, open_socket, split_text
 
 DEFAULT_PORT = 10000
 KEY_BITS = 2048
@@ -177,11 +179,12 @@ class Videochat(Session):
 
 def main() -> int:
     from . import console
+    from .watching import VideoConsole
 
     def connect(options: Any, host: str, port: int, name: str, on_event: Callable[[Event], None]) -> Session:
         return Videochat.connect(host, port, name, on_event=on_event, timeout=options.timeout)
 
-    return console.main("videochat", DEFAULT_PORT, connect)
+    return console.main("videochat", DEFAULT_PORT, connect, VideoConsole)
 
 
 if __name__ == "__main__":

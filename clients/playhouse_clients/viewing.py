@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from .session import Frame, Summary
+from .terminal import draw_bar
 
-BAR_WIDTH = 20
 WINDOW_WIDTH = 960
 
 
@@ -117,8 +117,7 @@ class Progress:
         total = now["total"]
         parts: List[str] = []
         if total and bar:
-            done = BAR_WIDTH * self.frames // total
-            parts.append("[" + "#" * done + "-" * (BAR_WIDTH - done) + "]")
+            parts.append(draw_bar(self.frames, total))
         parts.append(f"{self.frames}/{total} frames" if total else f"{self.frames} frames")
         parts.append(now["resolution"])
         parts.append(f"{now['frames_per_second']:.1f} frames/s")

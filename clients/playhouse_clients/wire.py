@@ -1,4 +1,4 @@
-"""What both protocols need: exact reads, PEM keys, JPEG sizes, texts cut to blocks, addresses."""
+"""What the protocols need, without anything to install: errors, addresses, exact reads, JPEG sizes, cut texts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import selectors
 import socket
 import struct
 from typing import Any, List, Optional, Tuple
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 # No list of users or single frame is near this. A length above it means that the stream is out of step.
 LARGEST_BODY = 64 * 1024 * 1024
@@ -70,16 +67,21 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
     where = f"{host}:{port}"
     try:
         sock = socket.create_connection((host, port), timeout)
-    except ConnectionRefusedError:
-        raise Unreachable(f"connection refused: nothing listens at {where}") from None
-    except socket.gaierror:
-        raise Unreachable(f"unknown host: {host}") from None
     except socket.timeout:
         raise Unreachable(f"no answer from {where} within {timeout:g} s") from None
     except OSError as error:
-        raise Unreachable(f"cannot connect to {where}: {error.strerror or error}") from None
+        raise unreachable(error, host, port) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def unreachable(error: OSError, host: str, port: int) -> Unreachable:
+    """What to tell about a connection that could not be made."""
+    if isinstance(error, ConnectionRefusedError):
+        return Unreachable(f"connection refused: nothing listens at {host}:{port}")
+    if isinstance(error, socket.gaierror):
+        return Unreachable(f"unknown host: {host}")
+    return Unreachable(f"cannot connect to {host}:{port}: {error.strerror or error}")
 
 
 class Wire:
@@ -197,22 +199,6 @@ class Wire:
 
     def close(self) -> None:
         self.sock.close()
-
-
-def load_public_key(pem: str) -> rsa.RSAPublicKey:
-    """PKCS#1 or SubjectPublicKeyInfo; ValueError for anything that is no RSA key."""
-    try:
-        key = serialization.load_pem_public_key(pem.encode("ascii"))
-    except Exception as error:  # the library has several, by version: none of them may end a session
-        raise ValueError(f"not a public key: {error}") from None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise ValueError("not an RSA key")
-    return key
-
-
-def same_key(one: str, other: str) -> bool:
-    """Whether two PEM texts are the same, however their lines end."""
-    return "".join(one.split()) == "".join(other.split())
 
 
 def split_text(text: str, limit: int) -> List[str]:

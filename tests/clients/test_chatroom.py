@@ -16,7 +16,7 @@ from support import PATIENCE, Events, fake_jpeg
 
 from playhouse_clients import Chatroom, ClientError, ConnectionLost, ProtocolError, ServerError
 from playhouse_clients.chatroom import decrypt
-from playhouse_clients.wire import load_public_key
+from playhouse_clients.keys import load_public_key
 
 CLIP = [fake_jpeg(426, 240, bytes(1000))] * 3 + [fake_jpeg(854, 480, bytes(4000))] * 5
 

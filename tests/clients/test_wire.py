@@ -10,7 +10,8 @@ from typing import Tuple
 from support import fake_jpeg
 
 from playhouse_clients import ConnectionLost, ProtocolError
-from playhouse_clients.wire import Wire, jpeg_size, load_public_key, parse_address, same_key, split_text
+from playhouse_clients.keys import load_public_key, same_key
+from playhouse_clients.wire import Wire, jpeg_size, parse_address, split_text
 
 
 class WireTest(unittest.TestCase):

@@ -49,6 +49,8 @@ pub struct House {
     addresses: BTreeMap<String, SocketAddr>,
     log: Arc<Log>,
     folder: TempDir,
+    videos: PathBuf,
+    settings: Vec<(String, String)>,
 }
 
 /// What a server has logged.
@@ -70,6 +72,31 @@ pub struct Census {
     pub restarts: u64,
 }
 
+/// What the packetchat side of a house has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PacketCensus {
+    pub sessions: u64,
+    pub uploads: u64,
+    pub downloads: u64,
+    pub received: u64,
+    pub sent: u64,
+    pub refused: u64,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// The program, without what the environment of the tests sets.
+pub fn playhouse() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PLAYHOUSE__") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
 impl House {
     /// A house with the sample videos that sends them as fast as they are taken.
     pub fn open() -> House {
@@ -78,59 +105,90 @@ impl House {
 
     /// A house with the videos in `videos`, and `settings` for configuration keys; [`GAP`] is one.
     pub fn open_with(videos: &Path, settings: &[(&str, &str)]) -> House {
+        let settings = settings.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        House::start(tempfile::tempdir().unwrap(), videos, settings.collect())
+    }
+
+    /// A house without videos, which is open sooner.
+    pub fn open_empty(settings: &[(&str, &str)]) -> House {
         let folder = tempfile::tempdir().unwrap();
+        let videos = folder.path().join("videos");
+        std::fs::create_dir(&videos).unwrap();
+        let settings = settings.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        House::start(folder, &videos, settings.collect())
+    }
+
+    fn start(folder: TempDir, videos: &Path, settings: Vec<(String, String)>) -> House {
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
         // Making a key takes a second; the house is content with one that it finds.
         let key = key(2048, 0).private.to_pkcs8_pem(LineEnding::LF).unwrap();
-        std::fs::write(folder.path().join("chatroom_key.pem"), key.as_bytes()).unwrap();
-        let ready = folder.path().join("ready");
-
-        let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PLAYHOUSE__") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .args(["serve", "--bind", "127.0.0.1", "--videos"])
-            .arg(videos)
-            .arg("--data")
-            .arg(folder.path())
-            .arg("--ready-file")
-            .arg(&ready)
-            .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
-            .env("PLAYHOUSE__CHATROOM__PORT", "0")
-            .env(
-                "PLAYHOUSE__CHATROOM__LEGACY_GAP_MS",
-                GAP.as_millis().to_string(),
-            )
-            .env("PLAYHOUSE__LOG__FORMAT", "json")
-            .envs(settings.iter().map(|(k, v)| (format!("PLAYHOUSE__{k}"), v)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        std::fs::write(data.join("chatroom_key.pem"), key.as_bytes()).unwrap();
         let log = Arc::new(Log::default());
-        let (stderr, writer) = (child.stderr.take().unwrap(), log.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                writer.locked().push(line);
-                writer.more.notify_all();
-            }
-        });
         let mut house = House {
-            child,
+            child: spawn(folder.path(), videos, &settings, &log),
             addresses: BTreeMap::new(),
             log,
             folder,
+            videos: videos.to_owned(),
+            settings,
         };
+        house.wait_ready();
+        house
+    }
+
+    fn wait_ready(&mut self) {
+        let ready = self.folder.path().join("ready");
         let text = wait_for("the ready file", || {
-            if let Some(status) = house.child.try_wait().unwrap() {
-                panic!("the server ended: {status}\n{}", house.log());
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server ended: {status}\n{}", self.log());
             }
             std::fs::read_to_string(&ready).ok()
         });
-        house.addresses = serde_json::from_str(&text).expect("the ready file is whole");
-        house
+        self.addresses = serde_json::from_str(&text).expect("the ready file is whole");
+    }
+
+    /// SIGKILL, at once.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: the server ends within a few seconds and without a complaint.
+    pub fn terminate(&mut self) {
+        self.signal(libc::SIGTERM);
+        let asked = Instant::now();
+        let status = wait_for("the end of the server", || self.child.try_wait().unwrap());
+        let took = asked.elapsed();
+        assert!(status.success(), "{status}\n{}", self.log());
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        let log = self.log();
+        assert!(!log.contains("panic"), "{log}");
+    }
+
+    /// Opens the house again that has ended: the same data folder, the same port of packetchat.
+    pub fn reopen(&mut self) {
+        let port = self.packetchat().port().to_string();
+        let key = "PACKETCHAT__PORT".to_owned();
+        self.settings.retain(|(name, _)| *name != key);
+        self.settings.push((key, port));
+        let folder = self.folder.path();
+        std::fs::remove_file(folder.join("ready")).unwrap();
+        self.child = spawn(folder, &self.videos, &self.settings, &self.log);
+        self.wait_ready();
+    }
+
+    /// The folder that holds nothing but the data folder, that of the videos and the ready file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn packetchat(&self) -> SocketAddr {
+        self.addresses["packetchat"]
     }
 
     pub fn videochat(&self) -> SocketAddr {
@@ -158,22 +216,34 @@ impl House {
         assert_eq!(result, 0, "the server runs");
     }
 
-    /// Asks the actors of the house for their state.
-    pub fn census(&self) -> Census {
+    /// The line of the log, whenever it comes, that `is_it` takes.
+    pub fn wait_log(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.log.wait(what, |lines| {
+            let mut lines = lines.iter().filter_map(|l| serde_json::from_str(l).ok());
+            lines.find(|line| is_it(line))
+        })
+    }
+
+    /// What all actors say of themselves.
+    fn states(&self) -> Vec<Value> {
         let before = self.log.locked().len();
         self.signal(libc::SIGUSR1);
-        let states = self.log.wait("a census", |lines| {
+        self.log.wait("a census", |lines| {
             let states: Vec<Value> = lines[before..].iter().filter_map(|l| state(l)).collect();
-            // The listeners are asked last.
-            let listeners = states.iter().filter(|s| s["actor"] == "listener").count();
-            (listeners == self.addresses.len()).then_some(states)
-        });
-        let sum = |actor: &str, field: &str| {
-            let of_actor = states.iter().filter(|state| state["actor"] == actor);
-            let numbers = of_actor.map(|state| state[field].as_u64().expect("a number"));
-            assert!(numbers.clone().count() > 0, "no {actor} in {states:?}");
-            numbers.sum()
-        };
+            let count = |actor| states.iter().filter(|s| s["actor"] == actor).count();
+            // Those of the services are asked last.
+            let packetchat = usize::from(self.addresses.contains_key("packetchat"));
+            let whole = count("listener") == self.addresses.len() - packetchat
+                && count("endpoint") == packetchat
+                && count("file_store") >= packetchat;
+            whole.then_some(states)
+        })
+    }
+
+    /// Asks the actors of the house for their state.
+    pub fn census(&self) -> Census {
+        let states = self.states();
+        let sum = |actor: &str, field: &str| sum(&states, actor, field);
         Census {
             people: sum("lobby", "people"),
             seats: sum("floor", "seats"),
@@ -182,6 +252,21 @@ impl House {
             connections: sum("listener", "connections"),
             channels: sum("library", "channels"),
             restarts: sum("supervisor", "restarts"),
+        }
+    }
+
+    /// Asks those of packetchat alone.
+    pub fn packet_census(&self) -> PacketCensus {
+        let states = self.states();
+        PacketCensus {
+            sessions: sum(&states, "endpoint", "sessions"),
+            uploads: sum(&states, "endpoint", "uploads"),
+            downloads: sum(&states, "endpoint", "downloads"),
+            received: sum(&states, "endpoint", "received"),
+            sent: sum(&states, "endpoint", "sent"),
+            refused: sum(&states, "endpoint", "refused"),
+            files: sum(&states, "file_store", "files"),
+            bytes: sum(&states, "file_store", "bytes"),
         }
     }
 
@@ -203,16 +288,9 @@ impl House {
         self.stop();
     }
 
-    /// SIGTERM: the server ends within a few seconds and without a complaint.
+    /// [`House::terminate`], for good.
     pub fn stop(mut self) {
-        self.signal(libc::SIGTERM);
-        let asked = Instant::now();
-        let status = wait_for("the end of the server", || self.child.try_wait().unwrap());
-        let took = asked.elapsed();
-        assert!(status.success(), "{status}\n{}", self.log());
-        assert!(took < Duration::from_secs(10), "{took:?}");
-        let log = self.log();
-        assert!(!log.contains("panic"), "{log}");
+        self.terminate();
     }
 }
 
@@ -225,6 +303,46 @@ impl Drop for House {
             eprintln!("the server's log:\n{}", self.log());
         }
     }
+}
+
+/// Starts the program for a house in `folder`; `log` gets what it logs.
+fn spawn(folder: &Path, videos: &Path, settings: &[(String, String)], log: &Arc<Log>) -> Child {
+    let mut command = playhouse();
+    command
+        .args(["serve", "--bind", "127.0.0.1", "--videos"])
+        .arg(videos)
+        .arg("--data")
+        .arg(folder.join("data"))
+        .arg("--ready-file")
+        .arg(folder.join("ready"))
+        .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
+        .env("PLAYHOUSE__CHATROOM__PORT", "0")
+        .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
+        .env(
+            "PLAYHOUSE__CHATROOM__LEGACY_GAP_MS",
+            GAP.as_millis().to_string(),
+        )
+        .env("PLAYHOUSE__LOG__FORMAT", "json")
+        .envs(settings.iter().map(|(k, v)| (format!("PLAYHOUSE__{k}"), v)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (stderr, writer) = (child.stderr.take().unwrap(), log.clone());
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            writer.locked().push(line);
+            writer.more.notify_all();
+        }
+    });
+    child
+}
+
+/// What the actors of this kind count, added up.
+fn sum(states: &[Value], actor: &str, field: &str) -> u64 {
+    let of_actor = states.iter().filter(|state| state["actor"] == actor);
+    let numbers = of_actor.map(|state| state[field].as_u64().expect("a number"));
+    assert!(numbers.clone().count() > 0, "no {actor} in {states:?}");
+    numbers.sum()
 }
 
 /// The state of an actor, if the log's `line` is part of a census.

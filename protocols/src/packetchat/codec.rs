@@ -297,9 +297,14 @@ pub fn decode_response(packet: &[u8], numbering: Numbering) -> Result<Response<'
         },
         _ if is(AboutFiles::Download) || is(AboutFiles::Upload) => {
             let (file, transaction) = (fields.u64("file")?, fields.u64("transaction")?);
-            match Kind::of(transaction) {
-                Some(Kind::Upload) => Response::Upload { file, transaction },
-                _ => Response::Download { file, transaction },
+            // The document has one type for both.
+            let upload = match numbering {
+                Numbering::Document => Kind::of(transaction) == Some(Kind::Upload),
+                Numbering::Client => is(AboutFiles::Upload),
+            };
+            match upload {
+                true => Response::Upload { file, transaction },
+                false => Response::Download { file, transaction },
             }
         }
         _ if is(AboutFiles::UploadChunk) && packet.len() == 14 => Response::UploadChunk {

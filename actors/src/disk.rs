@@ -1,0 +1,68 @@
+//! Threads for what waits for the disk. A handler hands over a piece of work and goes on; what comes of
+//! it comes back as a future.
+
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::thread;
+
+use crossbeam_channel::{Sender, unbounded};
+use tokio::sync::oneshot;
+
+use crate::watch::panic_message;
+
+/// Threads: some may wait for the disk to sync while others write.
+const THREADS: usize = 4;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// What comes of work that another thread does.
+pub type Coming<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The threads; clones share them. They end with the last clone.
+#[derive(Clone)]
+pub struct Disk {
+    work: Sender<Work>,
+}
+
+impl Disk {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system has no threads.
+    pub fn start() -> io::Result<Disk> {
+        // Unbounded, but never long: whoever hands over work waits for it before the next one.
+        let (work, queue) = unbounded::<Work>();
+        for n in 0..THREADS {
+            let queue = queue.clone();
+            thread::Builder::new()
+                .name(format!("disk-{n}"))
+                .spawn(move || {
+                    for work in queue {
+                        // What the work held is dropped, and whoever waits for it sees that.
+                        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+                            let panic = panic_message(panic.as_ref());
+                            tracing::error!(panic, "work on the disk panicked");
+                        }
+                    }
+                })?;
+        }
+        Ok(Disk { work })
+    }
+
+    /// Does `work` on one of the threads. `None` if it panicked.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Coming<Option<T>> {
+        let (answer, answered) = oneshot::channel();
+        let work = Box::new(move || {
+            // Who asked may be gone.
+            let _ = answer.send(work());
+        });
+        // The threads live as long as this does.
+        let _ = self.work.send(work);
+        Box::pin(async { answered.await.ok() })
+    }
+}

@@ -1,0 +1,365 @@
+//! The durable list of files, one for the house: what is listed here any service may serve. Files come
+//! in by [`Begin`] and [`Finish`], content first: a file is listed when all of it is on the disk.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix::prelude::*;
+use bytes::Bytes;
+use playhouse_protocols::packetchat::Kind;
+use playhouse_storage::{DownloadRow, Durability, Folder, Partial, StoredFile, UploadRow};
+use tokio::time::Instant;
+
+use crate::disk::Disk;
+use crate::ledger::{Ledger, LedgerError};
+use crate::messages::{Observation, Observe};
+use crate::refusals::Refusal;
+use crate::settings::FileLimits;
+
+/// For so long a list is as good as a new one: other programs may add files, too.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// The numbers of all files, oldest first.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "Arc<[u64]>")]
+pub struct ListFiles;
+
+/// One file.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "Result<StoredFile, Refusal>")]
+pub struct FindFile(pub u64);
+
+/// A file of so many bytes is to come. One of none is complete with this.
+#[derive(Message)]
+#[rtype(result = "Result<UploadRow, Refusal>")]
+pub struct Begin {
+    pub session: u64,
+    pub address: IpAddr,
+    pub size: u32,
+    pub name: Bytes,
+}
+
+/// All of an upload is on the disk, with this hash: it becomes a file.
+#[derive(Message)]
+#[rtype(result = "Result<StoredFile, LedgerError>")]
+pub struct Finish {
+    pub transaction: u64,
+    pub sha256: [u8; 32],
+}
+
+/// A file is to be read.
+#[derive(Message)]
+#[rtype(result = "Result<(DownloadRow, StoredFile), Refusal>")]
+pub struct Open {
+    pub session: u64,
+    pub address: IpAddr,
+    pub file: u64,
+}
+
+/// A transfer is over, or will never be.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Forget {
+    Upload(UploadRow),
+    Download(u64),
+}
+
+/// What is taken up by files, and by what has come of unfinished ones.
+pub struct Room {
+    quota: u64,
+    stored: AtomicU64,
+    unfinished: AtomicU64,
+}
+
+impl Room {
+    /// With so many bytes of files there already, and of unfinished uploads.
+    pub fn new(quota: u64, stored: u64, unfinished: u64) -> Room {
+        Room {
+            quota,
+            stored: AtomicU64::new(stored),
+            unfinished: AtomicU64::new(unfinished),
+        }
+    }
+
+    /// Takes place for so many bytes of an upload, if there is any.
+    pub fn take(&self, bytes: u64) -> bool {
+        let stored = self.stored.load(Ordering::Relaxed);
+        let fits = |unfinished: u64| {
+            let all = stored.saturating_add(unfinished).saturating_add(bytes);
+            (all <= self.quota).then_some(unfinished + bytes)
+        };
+        self.unfinished
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+    }
+
+    /// Gives place back that an upload had taken.
+    pub fn give(&self, bytes: u64) {
+        let less = |unfinished: u64| Some(unfinished.saturating_sub(bytes));
+        let _ = self
+            .unfinished
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    fn fits(&self, stored: u64, bytes: u64) -> bool {
+        self.stored.store(stored, Ordering::Relaxed);
+        let unfinished = self.unfinished.load(Ordering::Relaxed);
+        stored.saturating_add(unfinished).saturating_add(bytes) <= self.quota
+    }
+}
+
+/// What the house keeps its files with; all who move them share it.
+#[derive(Clone)]
+pub struct Shelves {
+    pub ledger: Ledger,
+    pub disk: Disk,
+    pub folder: Folder,
+    pub limits: FileLimits,
+    pub room: Arc<Room>,
+}
+
+/// The one list of files.
+pub struct FileStore {
+    shelves: Shelves,
+    list: Option<(Instant, Arc<[u64]>)>,
+    /// Files that came while a list was being made are not on it.
+    added: u64,
+}
+
+/// A new number of this kind.
+pub fn draw(kind: Kind) -> u64 {
+    kind.number(rand::random())
+}
+
+/// A new number for a file.
+pub fn draw_file_number() -> u64 {
+    draw(Kind::File)
+}
+
+/// Milliseconds since 1970, by this machine's clock.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+impl FileStore {
+    pub fn new(shelves: Shelves) -> FileStore {
+        FileStore {
+            shelves,
+            list: None,
+            added: 0,
+        }
+    }
+
+    /// The list has one more.
+    fn grown(&mut self) {
+        self.added += 1;
+        self.list = None;
+    }
+}
+
+impl Actor for FileStore {
+    type Context = Context<Self>;
+}
+
+impl Handler<ListFiles> for FileStore {
+    type Result = ResponseActFuture<Self, Arc<[u64]>>;
+
+    fn handle(&mut self, _: ListFiles, _: &mut Context<Self>) -> Self::Result {
+        if let Some((since, list)) = &self.list
+            && since.elapsed() < FRESH
+        {
+            return Box::pin(fut::ready(list.clone()));
+        }
+        let (asked, added) = (Instant::now(), self.added);
+        let files = self.shelves.ledger.read(|index| index.files());
+        Box::pin(
+            files
+                .into_actor(self)
+                .map(move |files, this, _| match files {
+                    Ok(files) => {
+                        let list: Arc<[u64]> = files.iter().map(|file| file.number).collect();
+                        if this.added == added {
+                            this.list = Some((asked, list.clone()));
+                        }
+                        list
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the list of files");
+                        Arc::default()
+                    }
+                }),
+        )
+    }
+}
+
+impl Handler<FindFile> for FileStore {
+    type Result = ResponseFuture<Result<StoredFile, Refusal>>;
+
+    fn handle(&mut self, FindFile(number): FindFile, _: &mut Context<Self>) -> Self::Result {
+        let file = self.shelves.ledger.read(move |index| index.file(number));
+        Box::pin(async move { found(file.await) })
+    }
+}
+
+fn found(file: Result<Option<StoredFile>, LedgerError>) -> Result<StoredFile, Refusal> {
+    file.map_err(internal)?.ok_or(Refusal::UnknownFile)
+}
+
+fn internal(error: LedgerError) -> Refusal {
+    tracing::error!(%error, "files");
+    Refusal::Internal
+}
+
+impl Handler<Begin> for FileStore {
+    type Result = ResponseActFuture<Self, Result<UploadRow, Refusal>>;
+
+    fn handle(&mut self, begin: Begin, _: &mut Context<Self>) -> Self::Result {
+        let size = u64::from(begin.size);
+        if size > self.shelves.limits.max_file {
+            return Box::pin(fut::ready(Err(Refusal::FileTooLarge)));
+        }
+        let mut row = UploadRow {
+            transaction: draw(Kind::Upload),
+            session: begin.session,
+            address: begin.address,
+            file: draw_file_number(),
+            size,
+            name: begin.name.to_vec(),
+            begun_ms: now_ms(),
+            finished: false,
+        };
+        let (folder, room) = (self.shelves.folder.clone(), self.shelves.room.clone());
+        let min_free = self.shelves.limits.min_free;
+        let durability = match size {
+            0 => Durability::Power,
+            _ => Durability::Process,
+        };
+        let begun = self.shelves.ledger.write(durability, move |index| {
+            if !room.fits(index.stored_bytes()?, size) {
+                return Ok(Err(Refusal::Quota));
+            }
+            if folder.free_bytes()? < min_free.saturating_add(size) {
+                return Ok(Err(Refusal::DiskFull));
+            }
+            index.insert_upload(&row)?;
+            if size == 0 {
+                let sha256 = Partial::open(&folder, &row)?.seal()?;
+                index.finish_upload(row.transaction, sha256)?;
+                row.finished = true;
+            }
+            Ok(Ok(row))
+        });
+        Box::pin(begun.into_actor(self).map(|begun, this, _| {
+            let begun = begun.map_err(internal)?;
+            if matches!(&begun, Ok(row) if row.finished) {
+                this.grown();
+            }
+            begun
+        }))
+    }
+}
+
+impl Handler<Finish> for FileStore {
+    type Result = ResponseActFuture<Self, Result<StoredFile, LedgerError>>;
+
+    fn handle(&mut self, finish: Finish, _: &mut Context<Self>) -> Self::Result {
+        let room = self.shelves.room.clone();
+        let finished = self.shelves.ledger.write(Durability::Power, move |index| {
+            let file = index.finish_upload(finish.transaction, finish.sha256)?;
+            room.stored.store(index.stored_bytes()?, Ordering::Relaxed);
+            Ok(file)
+        });
+        Box::pin(finished.into_actor(self).map(|file, this, _| {
+            this.grown();
+            if let Ok(file) = &file {
+                this.shelves.room.give(file.size);
+                tracing::info!(file = file.label(), bytes = file.size, "stored");
+            }
+            file
+        }))
+    }
+}
+
+impl Handler<Open> for FileStore {
+    type Result = ResponseFuture<Result<(DownloadRow, StoredFile), Refusal>>;
+
+    fn handle(&mut self, open: Open, _: &mut Context<Self>) -> Self::Result {
+        let row = DownloadRow {
+            transaction: draw(Kind::Download),
+            session: open.session,
+            address: open.address,
+            file: open.file,
+            begun_ms: now_ms(),
+        };
+        let opened = self
+            .shelves
+            .ledger
+            .write(Durability::Process, move |index| {
+                let file = index.file(row.file)?;
+                if file.is_some() {
+                    index.insert_download(&row)?;
+                }
+                Ok(file.map(|file| (row, file)))
+            });
+        Box::pin(async move { opened.await.map_err(internal)?.ok_or(Refusal::UnknownFile) })
+    }
+}
+
+impl Handler<Forget> for FileStore {
+    type Result = ();
+
+    fn handle(&mut self, forget: Forget, ctx: &mut Context<Self>) {
+        let Shelves {
+            ledger,
+            disk,
+            folder,
+            room,
+            ..
+        } = self.shelves.clone();
+        let (transaction, unfinished) = match forget {
+            Forget::Download(transaction) => (transaction, None),
+            Forget::Upload(row) => (row.transaction, (!row.finished).then_some(row)),
+        };
+        let is_upload = Kind::of(transaction) == Some(Kind::Upload);
+        let gone = ledger.write(Durability::Process, move |index| match is_upload {
+            true => index.delete_upload(transaction),
+            false => index.delete_download(transaction),
+        });
+        async move {
+            if let Err(error) = gone.await {
+                tracing::error!(%error, "a transfer that is over");
+            } else if let Some(row) = unfinished {
+                disk.run(move || discard(&folder, &room, &row)).await;
+            }
+        }
+        .into_actor(self)
+        .spawn(ctx);
+    }
+}
+
+/// Removes what came of an upload.
+fn discard(folder: &Folder, room: &Room, row: &UploadRow) {
+    let came = Partial::open(folder, row).map_or(0, |partial| partial.received().bytes());
+    match folder.discard(row.transaction) {
+        Ok(()) => room.give(came),
+        Err(error) => tracing::error!(%error, "an upload that is over"),
+    }
+}
+
+impl Handler<Observe> for FileStore {
+    type Result = ResponseFuture<Observation>;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Self::Result {
+        let files = self.shelves.ledger.read(|index| index.files());
+        Box::pin(async move {
+            let files = files.await.unwrap_or_default();
+            Observation::FileStore {
+                files: files.len(),
+                bytes: files.iter().map(|file| file.size).sum(),
+            }
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Datagrams that get no answer, because the protocol has no word for what is wrong with them: counted
+//! by reason, and each reason is logged once in a while with the rule that was broken.
+
+use std::net::SocketAddr;
+
+use crate::seldom::Seldom;
+
+/// Why a datagram gets no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    NotAllowed,
+    TooManyPackets,
+    Malformed,
+    UnknownSession,
+    OtherAddress,
+    TooManySessions,
+    TooManySessionsHere,
+    BadName,
+    UnknownUser,
+    UnknownFile,
+    TooManyTransfers,
+    FileTooLarge,
+    Quota,
+    DiskFull,
+    BadChunk,
+    Busy,
+    Backlog,
+    Internal,
+}
+
+impl Refusal {
+    const COUNT: usize = 18;
+
+    /// What the operator reads: the key where there is one, and the rule.
+    fn rule(self) -> &'static str {
+        match self {
+            Refusal::NotAllowed => "server.allow does not list its network",
+            Refusal::TooManyPackets => "packetchat.packets_per_s come from this address already",
+            Refusal::Malformed => "no packet of packetchat",
+            Refusal::UnknownSession => "no such session or transfer, or no longer",
+            Refusal::OtherAddress => {
+                "packetchat.pin_address: a session belongs to the address that began it"
+            }
+            Refusal::TooManySessions => "packetchat.max_sessions are here already",
+            Refusal::TooManySessionsHere => {
+                "packetchat.sessions_per_address of this address are here already"
+            }
+            Refusal::BadName => "a name has 1 to 64 characters, in UTF-8, none of them for control",
+            Refusal::UnknownUser => "no such user, or no longer",
+            Refusal::UnknownFile => "no such file, or no longer",
+            Refusal::TooManyTransfers => {
+                "files.transfers_per_address of this address are under way already"
+            }
+            Refusal::FileTooLarge => "files.max_file_mb is less than the file",
+            Refusal::Quota => "files.quota_mb is less than all files with this one",
+            Refusal::DiskFull => "files.min_free_mb would not be left on the disk",
+            Refusal::BadChunk => "a chunk has 256 bytes, the last one what is left",
+            Refusal::Busy => "more at once than is looked at",
+            Refusal::Backlog => "limits.backlog_kb of messages wait for their recipient already",
+            Refusal::Internal => "internal error",
+        }
+    }
+}
+
+/// How often each reason came up.
+#[derive(Default)]
+pub struct Refusals {
+    total: u64,
+    logs: [Seldom; Refusal::COUNT],
+}
+
+impl Refusals {
+    /// One more from `peer`. `detail` says more than the rule does, or nothing.
+    pub fn count(&mut self, refusal: Refusal, peer: SocketAddr, detail: &dyn std::fmt::Display) {
+        self.total += 1;
+        // Declared in the order of their numbers.
+        if let Some(log) = self.logs.get_mut(refusal as usize)
+            && let Some(count) = log.happens()
+        {
+            let rule = refusal.rule();
+            let detail = detail.to_string();
+            tracing::warn!(service = "packetchat", %peer, rule, detail, count, "no answer");
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_log_of_its_own() {
+        assert_eq!(Refusal::Internal as usize + 1, Refusal::COUNT);
+        let mut refusals = Refusals::default();
+        let peer = "127.0.0.1:1".parse().unwrap();
+        for _ in 0..3 {
+            refusals.count(Refusal::Internal, peer, &"");
+        }
+        refusals.count(Refusal::NotAllowed, peer, &"");
+        assert_eq!(refusals.total(), 4);
+        let index = Refusal::Internal as usize;
+        assert_eq!(refusals.logs[index].happens(), None, "logged once already");
+    }
+}

@@ -1,0 +1,255 @@
+//! Who the endpoint knows: sessions and transfers by their numbers, and what each address has of them.
+//! It outlives an endpoint that panics; each change leaves it whole.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use actix::prelude::*;
+use playhouse_storage::{DownloadRow, UploadRow};
+use tokio::time::Instant;
+
+use crate::download::Download;
+use crate::refusals::Refusal;
+use crate::session::Session;
+use crate::upload::Upload;
+
+/// A download that was not asked for a chunk for so long gives its place to a new transfer of its
+/// address, if that has no other.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A session, as the endpoint sees it.
+pub struct Seat {
+    pub actor: Addr<Session>,
+    /// Without the mapping of IPv4 to IPv6.
+    pub ip: IpAddr,
+    pub heard: Instant,
+    /// Where the first request came from, and the name it asked for.
+    pub request: (SocketAddr, Box<str>),
+}
+
+/// A transfer as the database has it.
+#[derive(Debug, Clone)]
+pub enum Transfer {
+    Upload(UploadRow),
+    Download(DownloadRow),
+}
+
+impl Transfer {
+    pub fn number(&self) -> u64 {
+        match self {
+            Transfer::Upload(row) => row.transaction,
+            Transfer::Download(row) => row.transaction,
+        }
+    }
+
+    pub fn session(&self) -> u64 {
+        match self {
+            Transfer::Upload(row) => row.session,
+            Transfer::Download(row) => row.session,
+        }
+    }
+
+    fn ip(&self) -> IpAddr {
+        match self {
+            Transfer::Upload(row) => row.address,
+            Transfer::Download(row) => row.address,
+        }
+    }
+}
+
+/// The actor that moves a file, while it is moved.
+#[derive(Clone)]
+pub enum Mover {
+    Asleep,
+    Upload(Addr<Upload>),
+    Download(Addr<Download>),
+}
+
+/// A transfer, as the endpoint sees it.
+pub struct Place {
+    pub transfer: Transfer,
+    pub mover: Mover,
+    pub heard: Instant,
+    /// No chunk has come or gone since it began here.
+    pub fresh: bool,
+}
+
+impl Place {
+    /// Whether it may give way to another one: all of it is there, or nobody seems to be at it.
+    fn gives_way(&self, now: Instant) -> bool {
+        match &self.transfer {
+            Transfer::Upload(row) => row.finished,
+            Transfer::Download(_) => now - self.heard >= IDLE,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Address {
+    sessions: usize,
+    transfers: Vec<u64>,
+}
+
+/// The endpoint's book.
+#[derive(Default)]
+pub struct Roster {
+    pub sessions: HashMap<u64, Seat>,
+    pub transfers: HashMap<u64, Place>,
+    /// Sessions by their first request, to know its repeats.
+    requests: HashMap<(SocketAddr, Box<str>), u64>,
+    addresses: HashMap<IpAddr, Address>,
+    /// The sessions whose receipts are waited for, by the server's numbers of the messages.
+    pub receipts: HashMap<u64, u64>,
+}
+
+impl Roster {
+    /// The session that a request is the repeat of, if it is one.
+    pub fn known(&self, from: SocketAddr, wanted: &str) -> Option<u64> {
+        self.requests.get(&(from, wanted.into())).copied()
+    }
+
+    /// How many sessions this address has.
+    pub fn sessions_of(&self, ip: IpAddr) -> usize {
+        self.addresses
+            .get(&ip)
+            .map_or(0, |address| address.sessions)
+    }
+
+    pub fn admit(&mut self, session: u64, seat: Seat) {
+        self.requests.insert(seat.request.clone(), session);
+        self.addresses.entry(seat.ip).or_default().sessions += 1;
+        self.sessions.insert(session, seat);
+    }
+
+    /// A session is over. Its transfers stay: they have times of their own.
+    pub fn remove(&mut self, session: u64) -> Option<Seat> {
+        let seat = self.sessions.remove(&session)?;
+        self.requests.remove(&seat.request);
+        if let Some(address) = self.addresses.get_mut(&seat.ip) {
+            address.sessions -= 1;
+        }
+        self.drop_if_unused(seat.ip);
+        Some(seat)
+    }
+
+    fn drop_if_unused(&mut self, ip: IpAddr) {
+        if let Some(address) = self.addresses.get(&ip)
+            && address.sessions == 0
+            && address.transfers.is_empty()
+        {
+            self.addresses.remove(&ip);
+        }
+    }
+
+    /// The session of this number, which is heard of from `ip`; `pinned` if it must be its own.
+    ///
+    /// # Errors
+    /// There is none, or it is another address's.
+    pub fn session(&mut self, session: u64, ip: IpAddr, pinned: bool) -> Result<&Seat, Refusal> {
+        let seat = self.sessions.get_mut(&session);
+        let seat = seat.ok_or(Refusal::UnknownSession)?;
+        if pinned && seat.ip != ip {
+            return Err(Refusal::OtherAddress);
+        }
+        seat.heard = Instant::now();
+        Ok(seat)
+    }
+
+    /// The transfer of this number, a chunk of which comes from `ip` or is asked for from there. Its
+    /// session is heard of with it.
+    ///
+    /// # Errors
+    /// There is none, or it is another address's.
+    pub fn transfer(
+        &mut self,
+        number: u64,
+        ip: IpAddr,
+        pinned: bool,
+    ) -> Result<&mut Place, Refusal> {
+        let place = self.transfers.get_mut(&number);
+        let place = place.ok_or(Refusal::UnknownSession)?;
+        if pinned && place.transfer.ip() != ip {
+            return Err(Refusal::OtherAddress);
+        }
+        let now = Instant::now();
+        (place.heard, place.fresh) = (now, false);
+        if let Some(seat) = self.sessions.get_mut(&place.transfer.session()) {
+            seat.heard = now;
+        }
+        Ok(place)
+    }
+
+    /// Makes sure that `ip` may have one more transfer, of `limit`. The transfer that gives way to it,
+    /// if one has to.
+    ///
+    /// # Errors
+    /// All of them are under way.
+    pub fn make_room(&mut self, ip: IpAddr, limit: usize) -> Result<Option<Place>, Refusal> {
+        let Some(address) = self.addresses.get(&ip) else {
+            return Ok(None);
+        };
+        if address.transfers.len() < limit {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let longest_idle = address
+            .transfers
+            .iter()
+            .filter_map(|number| Some((number, self.transfers.get(number)?)))
+            .filter(|(_, place)| place.gives_way(now))
+            .min_by_key(|(_, place)| place.heard)
+            .map(|(number, _)| *number);
+        match longest_idle {
+            Some(number) => Ok(self.end(number)),
+            None => Err(Refusal::TooManyTransfers),
+        }
+    }
+
+    /// A transfer that `session` has begun and that `same` says is the one asked for again.
+    pub fn begun(
+        &self,
+        session: u64,
+        ip: IpAddr,
+        same: impl Fn(&Place) -> bool,
+    ) -> Option<&Transfer> {
+        let numbers = &self.addresses.get(&ip)?.transfers;
+        numbers
+            .iter()
+            .filter_map(|number| self.transfers.get(number))
+            .find(|place| place.transfer.session() == session && same(place))
+            .map(|place| &place.transfer)
+    }
+
+    /// A transfer has begun, and nothing was heard of it for `idle`. `fresh` if no chunk of it is here.
+    pub fn adopt(&mut self, transfer: Transfer, idle: Duration, fresh: bool) {
+        let address = self.addresses.entry(transfer.ip()).or_default();
+        address.transfers.push(transfer.number());
+        let now = Instant::now();
+        let place = Place {
+            mover: Mover::Asleep,
+            heard: now.checked_sub(idle).unwrap_or(now),
+            fresh,
+            transfer,
+        };
+        self.transfers.insert(place.transfer.number(), place);
+    }
+
+    /// A transfer is over.
+    pub fn end(&mut self, number: u64) -> Option<Place> {
+        let place = self.transfers.remove(&number)?;
+        let ip = place.transfer.ip();
+        if let Some(address) = self.addresses.get_mut(&ip) {
+            address.transfers.retain(|other| *other != number);
+        }
+        self.drop_if_unused(ip);
+        Some(place)
+    }
+
+    /// How many uploads and how many downloads there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let is_upload = |place: &&Place| matches!(place.transfer, Transfer::Upload(_));
+        let uploads = self.transfers.values().filter(is_upload).count();
+        (uploads, self.transfers.len() - uploads)
+    }
+}

@@ -1,0 +1,599 @@
+//! One packetchat session: a user who is reached by datagrams (docs/protocols.md, "packetchat").
+//! The endpoint finds it, times it out and sends for it; what a packet asks is done here.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use playhouse_protocols::packetchat::{Kind, Numbering, Response};
+use playhouse_storage::{Durability, SessionRow};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::datagrams::Letters;
+use crate::endpoint::{Adopt, Deliver, Endpoint, Refuse, Unexpect};
+use crate::file_store::{Begin, FileStore, FindFile, ListFiles, Open, draw};
+use crate::house::Rooms;
+use crate::inbox::{Delivery, Fate, Inbox, Incoming, Sender};
+use crate::ledger::Ledger;
+use crate::lobby::{Join, NameOf, Speak, Who};
+use crate::messages::{Dismiss, Heard, Observation, Observe, Receipt, Service};
+use crate::refusals::Refusal;
+use crate::roster::Transfer;
+use crate::seat::Seated;
+use crate::watch::Post;
+
+/// What a session asks the house that is not answered yet, at once; more is not looked at.
+const ASKING: usize = 32;
+/// Messages of one user whose fate is remembered, so that repeats are known as such.
+const REMEMBERED: usize = 1024;
+/// Broadcasts of one user that the house still works on; more is not looked at.
+const BROADCASTS: usize = 64;
+
+/// What a packet asks of a session.
+#[derive(Debug)]
+pub enum Asked {
+    Preserve,
+    Users,
+    UserData {
+        user: u64,
+    },
+    Message {
+        to: u64,
+        message: u64,
+        text: Bytes,
+    },
+    Broadcast {
+        message: u64,
+        text: Bytes,
+    },
+    Received {
+        message: u64,
+    },
+    Files(Numbering),
+    FileData {
+        file: u64,
+        numbering: Numbering,
+    },
+    Download {
+        file: u64,
+        numbering: Numbering,
+    },
+    Upload {
+        size: u32,
+        name: Bytes,
+        numbering: Numbering,
+    },
+}
+
+/// A packet of this session's.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Packet {
+    pub from: SocketAddr,
+    pub asked: Asked,
+}
+
+/// What every session can reach.
+pub struct Desk {
+    pub rooms: Arc<Rooms>,
+    pub endpoint: Post<Endpoint>,
+    pub files: Post<FileStore>,
+    pub ledger: Ledger,
+}
+
+/// What became of what the user sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Under this number of the server's.
+    Underway(u64),
+    Arrived,
+    /// It was given up under this number, and is sent under it again.
+    GivenUp(u64),
+}
+
+/// The actor of one session.
+pub struct Session {
+    row: SessionRow,
+    /// Whether the database has the row already.
+    restored: bool,
+    /// Whether the cookie may go out.
+    is_here: bool,
+    desk: Arc<Desk>,
+    seated: Seated,
+    inbox: Inbox,
+    timer: Option<(Instant, SpawnHandle)>,
+    sent: HashMap<u64, Way>,
+    sent_order: VecDeque<u64>,
+    broadcasts: VecDeque<oneshot::Receiver<()>>,
+    asking: usize,
+    /// Files that are about to be opened or begun: their repeats wait for that.
+    opening: Vec<Opening>,
+}
+
+#[derive(PartialEq, Eq, Clone)]
+enum Opening {
+    Download(u64),
+    Upload(u32, Bytes),
+}
+
+impl Session {
+    /// A session of the user that `row` says; `restored` if it was here before a restart.
+    pub fn new(row: SessionRow, restored: bool, desk: Arc<Desk>) -> Session {
+        Session {
+            seated: Seated::of(row.user, Service::Packetchat, &desk.rooms),
+            row,
+            restored,
+            is_here: false,
+            desk,
+            inbox: Inbox::default(),
+            timer: None,
+            sent: HashMap::new(),
+            sent_order: VecDeque::new(),
+            broadcasts: VecDeque::new(),
+            asking: 0,
+            opening: Vec::new(),
+        }
+    }
+
+    fn answer(&self, to: SocketAddr, numbering: Numbering, response: &Response<'_>) {
+        let letters = Letters::one(to, response.packet(numbering));
+        self.desk.endpoint.do_send(letters);
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        self.desk.endpoint.do_send(Refuse {
+            refusal,
+            peer: self.row.address,
+        });
+    }
+
+    fn cookie(&self) {
+        let cookie = Response::Cookie {
+            user: self.row.user,
+            session: self.row.session,
+        };
+        self.answer(self.row.address, Numbering::Client, &cookie);
+    }
+
+    /// Takes its place in the lobby, then in the database; then its user hears of it.
+    fn join(&mut self, ctx: &mut Context<Self>) {
+        let join = Join {
+            person: self.row.user,
+            service: Service::Packetchat,
+            wanted: match self.restored {
+                true => self.row.name.clone(),
+                false => self.row.wanted.clone(),
+            },
+            key: String::new(),
+            block: 0,
+            floor: self.desk.rooms.floor_number,
+            seat: ctx.address().recipient(),
+        };
+        let (lobby, ledger) = (self.desk.rooms.lobby.addr(), self.desk.ledger.clone());
+        let (mut row, restored) = (self.row.clone(), self.restored);
+        async move {
+            let person = lobby.ok_or("no lobby")?.send(join).await;
+            row.name = person.map_err(|_| "the lobby is gone")?.name.to_string();
+            if !restored {
+                let insert = row.clone();
+                let inserted =
+                    ledger.write(Durability::Process, move |index| index.insert_session(&insert));
+                inserted.await.map_err(|error| {
+                    tracing::error!(%error, "a session");
+                    "the database"
+                })?;
+            }
+            Ok(row.name)
+        }
+        .into_actor(self)
+        .map(|joined: Result<String, &'static str>, this, ctx| match joined {
+            Ok(name) => {
+                this.row.name = name;
+                this.is_here = true;
+                if this.restored {
+                    tracing::info!(service = "packetchat", peer = %this.row.address, user = this.row.name, "is back");
+                } else {
+                    tracing::info!(service = "packetchat", peer = %this.row.address, user = this.row.name, "joined");
+                    this.cookie();
+                }
+            }
+            Err(reason) => {
+                tracing::error!(reason, "a session can't begin");
+                this.refuse(Refusal::Internal);
+                ctx.stop();
+            }
+        })
+        .spawn(ctx);
+    }
+
+    /// Asks somebody in the house and answers with what comes, unless too much is asked already.
+    fn ask<F>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        asked: F,
+        answer: impl FnOnce(&mut Self, F::Output) + 'static,
+    ) where
+        F: Future + 'static,
+    {
+        if self.asking == ASKING {
+            return self.refuse(Refusal::Busy);
+        }
+        self.asking += 1;
+        asked
+            .into_actor(self)
+            .map(|output, this, _| {
+                this.asking -= 1;
+                answer(this, output);
+            })
+            .spawn(ctx);
+    }
+
+    fn users(&mut self, from: SocketAddr, ctx: &mut Context<Self>) {
+        let lobby = self.desk.rooms.lobby.addr();
+        let who = async move { lobby?.send(Who(Service::Packetchat)).await.ok() };
+        self.ask(ctx, who, move |this, who| {
+            if let Some(users) = who {
+                this.answer(from, Numbering::Client, &Response::Users(users.to_vec()));
+            }
+        });
+    }
+
+    fn user_data(&mut self, from: SocketAddr, user: u64, ctx: &mut Context<Self>) {
+        let lobby = self.desk.rooms.lobby.addr();
+        let name = async move { lobby?.send(NameOf(user)).await.ok().flatten() };
+        self.ask(ctx, name, move |this, name| match name {
+            Some(name) => {
+                let name = name.as_bytes();
+                this.answer(from, Numbering::Client, &Response::UserData { user, name });
+            }
+            None => this.refuse(Refusal::UnknownUser),
+        });
+    }
+
+    fn message(
+        &mut self,
+        from: SocketAddr,
+        to: u64,
+        message: u64,
+        text: Bytes,
+        ctx: &mut Context<Self>,
+    ) {
+        let number = match self.sent.get(&message) {
+            Some(Way::Arrived) => {
+                return self.answer(from, Numbering::Client, &Response::Message { message });
+            }
+            Some(Way::Underway(_)) => return,
+            Some(Way::GivenUp(number)) => *number,
+            None => draw(Kind::Message),
+        };
+        if !self.remember(message, Way::Underway(number)) {
+            return self.refuse(Refusal::Busy);
+        }
+        self.desk.rooms.lobby.do_send(Speak {
+            from: self.row.user,
+            text,
+            to: Some((
+                to,
+                number,
+                Sender {
+                    to: ctx.address().recipient(),
+                    message,
+                },
+            )),
+            receipt: None,
+        });
+    }
+
+    fn broadcast(&mut self, from: SocketAddr, message: u64, text: Bytes) {
+        if !self.sent.contains_key(&message) {
+            let worked_on = |receipt: &mut oneshot::Receiver<()>| {
+                receipt.try_recv() == Err(oneshot::error::TryRecvError::Empty)
+            };
+            while self
+                .broadcasts
+                .front_mut()
+                .is_some_and(|receipt| !worked_on(receipt))
+            {
+                self.broadcasts.pop_front();
+            }
+            if self.broadcasts.len() == BROADCASTS || !self.remember(message, Way::Arrived) {
+                return self.refuse(Refusal::Busy);
+            }
+            let (receipt, done) = Receipt::new();
+            self.broadcasts.push_back(done);
+            self.desk.rooms.lobby.do_send(Speak {
+                from: self.row.user,
+                text,
+                to: None,
+                receipt: Some(receipt),
+            });
+        }
+        self.answer(from, Numbering::Client, &Response::Broadcast { message });
+    }
+
+    /// Remembers what became of a message. False if there is no place for it, because all that is
+    /// remembered is still on its way.
+    fn remember(&mut self, message: u64, way: Way) -> bool {
+        if let Some(known) = self.sent.get_mut(&message) {
+            *known = way;
+            return true;
+        }
+        if self.sent_order.len() >= REMEMBERED {
+            let at = self
+                .sent_order
+                .iter()
+                .position(|message| !matches!(self.sent.get(message), Some(Way::Underway(_))));
+            let Some(old) = at.and_then(|at| self.sent_order.remove(at)) else {
+                return false;
+            };
+            self.sent.remove(&old);
+        }
+        self.sent.insert(message, way);
+        self.sent_order.push_back(message);
+        true
+    }
+
+    /// Sends what has its turn, and comes again for what may have to be repeated.
+    fn deliver(&mut self, ctx: &mut Context<Self>) {
+        for outgoing in self.inbox.due(Instant::now()) {
+            self.desk.endpoint.do_send(Deliver {
+                session: self.row.session,
+                message: outgoing.number,
+                letters: Letters::one(self.row.address, outgoing.wire),
+            });
+        }
+        let forgotten = self.inbox.forgotten();
+        if !forgotten.is_empty() {
+            self.desk.endpoint.do_send(Unexpect(forgotten));
+        }
+        self.seated.backlog_is(self.inbox.bytes());
+        let due = self.inbox.next_due();
+        match (&self.timer, due) {
+            (Some((at, _)), Some(due)) if *at <= due => {}
+            (None, None) => {}
+            _ => {
+                if let Some((_, timer)) = self.timer.take() {
+                    ctx.cancel_future(timer);
+                }
+                self.timer = due.map(|due| {
+                    let pause = due.saturating_duration_since(Instant::now());
+                    let timer = ctx.run_later(pause, |this, ctx| {
+                        this.timer = None;
+                        this.deliver(ctx);
+                    });
+                    (due, timer)
+                });
+            }
+        }
+    }
+
+    fn files(&mut self, from: SocketAddr, numbering: Numbering, ctx: &mut Context<Self>) {
+        let files = self.desk.files.addr();
+        let list = async move { files?.send(ListFiles).await.ok() };
+        self.ask(ctx, list, move |this, list| {
+            if let Some(list) = list {
+                this.answer(from, numbering, &Response::Files(list.to_vec()));
+            }
+        });
+    }
+
+    fn file_data(
+        &mut self,
+        from: SocketAddr,
+        file: u64,
+        numbering: Numbering,
+        ctx: &mut Context<Self>,
+    ) {
+        let files = self.desk.files.addr();
+        let found = async move { asked(files?.send(FindFile(file)).await) };
+        self.ask(ctx, found, move |this, found| match found {
+            Some(Ok(found)) => {
+                let response = Response::FileData {
+                    file,
+                    // Longer ones can come from the command line only.
+                    size: u32::try_from(found.size).unwrap_or(u32::MAX),
+                    name: &found.name,
+                };
+                this.answer(from, numbering, &response);
+            }
+            Some(Err(refusal)) => this.refuse(refusal),
+            None => this.refuse(Refusal::Internal),
+        });
+    }
+
+    fn download(
+        &mut self,
+        from: SocketAddr,
+        file: u64,
+        numbering: Numbering,
+        ctx: &mut Context<Self>,
+    ) {
+        let opening = Opening::Download(file);
+        if self.opening.contains(&opening) || self.asking == ASKING {
+            return self.refuse(Refusal::Busy);
+        }
+        self.opening.push(opening.clone());
+        let open = Open {
+            session: self.row.session,
+            address: self.row.address.ip().to_canonical(),
+            file,
+        };
+        let files = self.desk.files.addr();
+        let opened = async move { asked(files?.send(open).await) };
+        self.ask(ctx, opened, move |this, opened| {
+            this.opening.retain(|other| *other != opening);
+            match opened {
+                Some(Ok((row, _))) => {
+                    let transaction = row.transaction;
+                    this.desk.endpoint.do_send(Adopt(Transfer::Download(row)));
+                    this.answer(from, numbering, &Response::Download { file, transaction });
+                }
+                Some(Err(refusal)) => this.refuse(refusal),
+                None => this.refuse(Refusal::Internal),
+            }
+        });
+    }
+
+    fn upload(
+        &mut self,
+        from: SocketAddr,
+        size: u32,
+        name: Bytes,
+        numbering: Numbering,
+        ctx: &mut Context<Self>,
+    ) {
+        let opening = Opening::Upload(size, name.clone());
+        if self.opening.contains(&opening) || self.asking == ASKING {
+            return self.refuse(Refusal::Busy);
+        }
+        self.opening.push(opening.clone());
+        let begin = Begin {
+            session: self.row.session,
+            address: self.row.address.ip().to_canonical(),
+            size,
+            name,
+        };
+        let files = self.desk.files.addr();
+        let begun = async move { asked(files?.send(begin).await) };
+        self.ask(ctx, begun, move |this, begun| {
+            this.opening.retain(|other| *other != opening);
+            match begun {
+                Some(Ok(row)) => {
+                    let (file, transaction) = (row.file, row.transaction);
+                    this.desk.endpoint.do_send(Adopt(Transfer::Upload(row)));
+                    this.answer(from, numbering, &Response::Upload { file, transaction });
+                }
+                Some(Err(refusal)) => this.refuse(refusal),
+                None => this.refuse(Refusal::Internal),
+            }
+        });
+    }
+}
+
+/// What came of asking, `None` if the one asked is gone.
+fn asked<T>(sent: Result<T, MailboxError>) -> Option<T> {
+    sent.ok()
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.join(ctx);
+    }
+}
+
+impl Handler<Packet> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Packet { from, asked }: Packet, ctx: &mut Context<Self>) {
+        self.row.address = from;
+        if !self.is_here {
+            // Nobody but a repeat of the first request can know us yet; the cookie is on its way.
+            return;
+        }
+        match asked {
+            Asked::Preserve => self.cookie(),
+            Asked::Users => self.users(from, ctx),
+            Asked::UserData { user } => self.user_data(from, user, ctx),
+            Asked::Message { to, message, text } => self.message(from, to, message, text, ctx),
+            Asked::Broadcast { message, text } => self.broadcast(from, message, text),
+            Asked::Received { message } => {
+                if let Some(sender) = self.inbox.received(message) {
+                    sender.tell(Fate::Arrived);
+                }
+                self.deliver(ctx);
+            }
+            Asked::Files(numbering) => self.files(from, numbering, ctx),
+            Asked::FileData { file, numbering } => self.file_data(from, file, numbering, ctx),
+            Asked::Download { file, numbering } => self.download(from, file, numbering, ctx),
+            Asked::Upload {
+                size,
+                name,
+                numbering,
+            } => self.upload(from, size, name, numbering, ctx),
+        }
+    }
+}
+
+impl Handler<Heard> for Session {
+    type Result = ();
+
+    fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+        let Heard::Words(words) = heard else {
+            // Lists are asked for here, and what is encrypted is for others.
+            return;
+        };
+        let (number, sender) = match words.to {
+            Some((number, sender)) => (number, Some(sender)),
+            None if words.from == self.row.user => return,
+            None => (draw(Kind::Message), None),
+        };
+        let incoming = Incoming {
+            number,
+            from: words.from,
+            text: words.text,
+            sender,
+        };
+        if let Err(refused) = self
+            .inbox
+            .push(incoming, self.desk.rooms.limits.backlog_bytes)
+        {
+            if let Some(sender) = refused.sender {
+                sender.tell(Fate::GivenUp);
+            }
+            return self.refuse(Refusal::Backlog);
+        }
+        self.deliver(ctx);
+    }
+}
+
+impl Handler<Delivery> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Delivery { message, fate }: Delivery, _: &mut Context<Self>) {
+        let way = match (fate, self.sent.get(&message)) {
+            (Fate::Arrived, _) => Way::Arrived,
+            (Fate::GivenUp, Some(Way::Underway(number))) => Way::GivenUp(*number),
+            (Fate::Nobody, Some(Way::Underway(number))) => {
+                self.refuse(Refusal::UnknownUser);
+                Way::GivenUp(*number)
+            }
+            _ => return,
+        };
+        if let Some(known) = self.sent.get_mut(&message) {
+            *known = way;
+        }
+        if way == Way::Arrived {
+            self.answer(
+                self.row.address,
+                Numbering::Client,
+                &Response::Message { message },
+            );
+        }
+    }
+}
+
+impl Handler<Dismiss> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
+        tracing::info!(service = "packetchat", peer = %self.row.address, user = self.row.name, "left: timed out");
+        ctx.stop();
+    }
+}
+
+impl Handler<Observe> for Session {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        Observation::Session {
+            name: self.row.name.clone(),
+            backlog: self.inbox.bytes(),
+            remembered: self.sent.len(),
+        }
+    }
+}

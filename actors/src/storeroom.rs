@@ -1,0 +1,95 @@
+//! What outlives a restart, read when the house opens: files, and packetchat's sessions and transfers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use playhouse_storage::{Folder, Index, Lock, Partial, SessionRow, StorageError};
+
+use crate::disk::Disk;
+use crate::file_store::{Room, Shelves, now_ms};
+use crate::ledger::Ledger;
+use crate::roster::Transfer;
+use crate::settings::Settings;
+
+/// Why the storeroom can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreroomError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("no more threads: {0}")]
+    Threads(#[from] io::Error),
+}
+
+/// The storeroom as it was left.
+pub struct Storeroom {
+    /// No other house opens it while this is held.
+    pub lock: Lock,
+    pub shelves: Shelves,
+    pub sessions: Vec<SessionRow>,
+    pub transfers: Vec<Left>,
+}
+
+/// A transfer that was under way.
+pub struct Left {
+    pub transfer: Transfer,
+    /// How long nothing was heard of it, as far as that is known.
+    pub idle: Duration,
+    /// No chunk of it is here.
+    pub fresh: bool,
+}
+
+/// Opens the storeroom and cleans up what a crash left.
+///
+/// # Errors
+/// The data folder can't be read, written or locked; the system has no threads.
+pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
+    let folder = Folder::open(&settings.data_dir)?;
+    let lock = folder.lock()?;
+    let index = Index::open(&folder)?;
+    let tidied = index.tidy()?;
+    if tidied != Default::default() {
+        tracing::info!(?tidied, "cleaned up in server.data_dir");
+    }
+    let mut transfers = Vec::new();
+    let mut unfinished = 0;
+    for row in index.uploads()? {
+        let came = match row.finished {
+            true => 0,
+            false => Partial::open(&folder, &row)?.received().bytes(),
+        };
+        unfinished += came;
+        let age = u64::try_from(now_ms() - row.begun_ms).unwrap_or(0);
+        transfers.push(Left {
+            // One of which something is here was at work, for all we know.
+            idle: match came {
+                0 if !row.finished => Duration::from_millis(age),
+                _ => Duration::ZERO,
+            },
+            fresh: came == 0,
+            transfer: Transfer::Upload(row),
+        });
+    }
+    for row in index.downloads()? {
+        transfers.push(Left {
+            idle: Duration::ZERO,
+            fresh: false,
+            transfer: Transfer::Download(row),
+        });
+    }
+    let sessions = index.sessions()?;
+    let room = Room::new(settings.files.quota, index.stored_bytes()?, unfinished);
+    let shelves = Shelves {
+        ledger: Ledger::start(index)?,
+        disk: Disk::start()?,
+        folder,
+        limits: settings.files.clone(),
+        room: Arc::new(room),
+    };
+    Ok(Storeroom {
+        lock,
+        shelves,
+        sessions,
+        transfers,
+    })
+}
