@@ -107,7 +107,7 @@ struct SessionEnded(u64);
 
 /// The actor of one UDP port.
 pub struct Endpoint {
-    gate: Gate,
+    pub(crate) gate: Gate,
     outbox: Outbox,
     refusals: Refusals,
     rates: Rates,
@@ -130,7 +130,7 @@ struct Batches {
 }
 
 impl Gate {
-    fn roster(&self) -> MutexGuard<'_, Roster> {
+    pub(crate) fn roster(&self) -> MutexGuard<'_, Roster> {
         // Each change leaves it whole.
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,6 +25,8 @@ mod listener;
 mod lobby;
 mod messages;
 mod outbound;
+#[cfg(test)]
+mod packet_supervision_tests;
 mod pump;
 mod refusals;
 mod roster;

@@ -23,6 +23,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::channel::Channel;
+use crate::download::Download;
+use crate::endpoint::Endpoint;
+use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::house::{House, Rooms};
 use crate::library::{Library, OpenChannels, VideoNames};
@@ -30,19 +33,21 @@ use crate::link::Link;
 use crate::listener::Listener;
 use crate::lobby::Lobby;
 use crate::messages::{Observation, Service};
+use crate::session::Session;
 use crate::settings::{FileLimits, Limits, Pace, Packetchat, Settings};
 use crate::slots::Slots;
 use crate::streamer::Streamer;
 use crate::supervisor::Census;
+use crate::upload::Upload;
 use crate::videochat::VideochatConnection;
 use crate::watch;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes whoever gets it panic.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Explode;
+pub(crate) struct Explode;
 
 macro_rules! explodes {
     ($($actor:ty),*) => {$(
@@ -63,18 +68,23 @@ explodes!(
     Listener,
     Channel,
     Streamer,
-    VideochatConnection
+    VideochatConnection,
+    Endpoint,
+    FileStore,
+    Session,
+    Upload,
+    Download
 );
 
-struct Fixture {
-    house: House,
+pub(crate) struct Fixture {
+    pub(crate) house: House,
     settings: Settings,
     _folder: tempfile::TempDir,
 }
 
 impl Fixture {
     /// A house with one video of 40 frames in two qualities.
-    fn open(pace: Pace) -> Fixture {
+    pub(crate) fn open(pace: Pace) -> Fixture {
         playhouse_media::init();
         let folder = tempfile::tempdir().unwrap();
         for quality in ["24p", "48p"] {
@@ -123,7 +133,7 @@ impl Fixture {
     }
 
     /// Waits until the house says so.
-    async fn until(&self, what: impl Fn(&Observation) -> bool) {
+    pub(crate) async fn until(&self, what: impl Fn(&Observation) -> bool) {
         let found = async {
             while !self.census().await.iter().any(&what) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -134,12 +144,12 @@ impl Fixture {
             .expect("the house does not come to this");
     }
 
-    async fn restarts_are(&self, n: u64) {
+    pub(crate) async fn restarts_are(&self, n: u64) {
         self.until(|state| *state == Observation::Supervisor { restarts: n })
             .await;
     }
 
-    async fn people_are(&self, n: usize) {
+    pub(crate) async fn people_are(&self, n: usize) {
         self.until(|state| matches!(state, Observation::Lobby { people, .. } if *people == n))
             .await;
         // Floors are told by the lobby, a moment later.
