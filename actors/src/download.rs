@@ -243,7 +243,7 @@ impl Download {
     fn give_up(&mut self, refusal: Refusal) {
         self.waiting_chunks = 0;
         for wanted in std::mem::take(&mut self.waiting) {
-            self.refuse(refusal, wanted.from);
+            self.refuse(refusal.clone(), wanted.from);
         }
     }
 }

@@ -2,36 +2,29 @@
 //! is for, sends what those answer, and lets go who is not heard of any more. What is wrong gets no
 //! answer.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_rt::ArbiterHandle;
-use bytes::{Bytes, BytesMut};
-use ipnet::IpNet;
+use bytes::Bytes;
 use playhouse_protocols::packetchat::{Kind, Numbering, Request, Response, decode_request};
 use playhouse_protocols::wire;
 use playhouse_storage::{Durability, SessionRow};
-use tokio::io::Interest;
 use tokio::time::Instant;
 
+use crate::courier::{Batches, Courier};
 use crate::datagrams::{Inbox, Letters, Outbox};
-use crate::download::{Download, Wanted};
-use crate::file_store::{Forget, Shelves, draw};
+use crate::download::Download;
+use crate::file_store::{Forget, draw};
+use crate::gate::Gate;
 use crate::listener::CloseDoor;
-use crate::messages::{Dismiss, Observation, Observe, Service};
+use crate::messages::{Dismiss, Observation, Observe};
+use crate::rates::Rates;
 use crate::refusals::{Refusal, Refusals};
 use crate::roster::{Mover, Place, Roster, Seat, Transfer};
-use crate::session::{Asked, Desk, Packet, Session};
-use crate::settings::Packetchat;
-use crate::storeroom::Left;
-use crate::supervisor::{DoorClosed, Supervisor};
-use crate::upload::{Chunks, Upload};
+use crate::session::Packet;
+use crate::upload::Upload;
 use crate::watch;
 
 /// The longest time between two looks at who is not heard of any more.
@@ -41,22 +34,6 @@ const SLEEP: Duration = Duration::from_secs(10);
 /// For so long the last chunks of a finished upload are acknowledged again, and a download without its
 /// session is kept.
 const AFTERWARDS: Duration = Duration::from_secs(60);
-/// Addresses whose packets are counted at once. Beyond it strangers get no answer in this second.
-const COUNTED: usize = 65_536;
-
-/// What an endpoint works with; kept by its factory, so that a rebuilt one goes on with it.
-#[derive(Clone)]
-pub struct Gate {
-    pub socket: Arc<UdpSocket>,
-    pub allow: Arc<[IpNet]>,
-    pub settings: Packetchat,
-    pub shelves: Shelves,
-    pub desk: Arc<Desk>,
-    pub roster: Arc<Mutex<Roster>>,
-    pub arbiter: ArbiterHandle,
-    pub supervisor: Addr<Supervisor>,
-    pub closing: Arc<AtomicBool>,
-}
 
 /// A datagram gets no answer.
 #[derive(Message)]
@@ -103,106 +80,41 @@ pub struct Unexpect(pub Vec<u64>);
 /// A session's actor is gone.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct SessionEnded(u64);
+pub struct SessionEnded(pub u64);
 
 /// The actor of one UDP port.
 pub struct Endpoint {
     pub(crate) gate: Gate,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     refusals: Refusals,
     rates: Rates,
     received: u64,
 }
 
-/// Packets of each address in this second.
-struct Rates {
-    since: Instant,
-    counts: HashMap<IpAddr, u32>,
-}
-
-/// Chunks of one batch of datagrams, for those who move them.
-#[derive(Default)]
-struct Batches {
-    /// The bytes of all chunks, one after the other.
-    bytes: BytesMut,
-    uploads: Vec<(u64, Chunks)>,
-    downloads: Vec<(u64, Wanted)>,
-}
-
-impl Gate {
-    pub(crate) fn roster(&self) -> MutexGuard<'_, Roster> {
-        // Each change leaves it whole.
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Goes on with what was here before a restart.
-    pub fn restore(&self, sessions: Vec<SessionRow>, transfers: Vec<Left>) {
-        let mut roster = self.roster();
-        for row in sessions {
-            self.admit(&mut roster, row, true);
-        }
-        for left in transfers {
-            roster.adopt(left.transfer, left.idle, left.fresh);
-        }
-    }
-
-    /// Starts the session that `row` says; `restored` if it was here before a restart.
-    pub fn admit(&self, roster: &mut Roster, row: SessionRow, restored: bool) {
-        let (number, address, wanted) = (row.session, row.address, row.wanted.clone());
-        let (desk, endpoint) = (self.desk.clone(), self.desk.endpoint.clone());
-        let actor = watch::start(
-            &self.arbiter,
-            move |_| Some(Session::new(row, restored, desk)),
-            move |panic| {
-                if let Some(panic) = panic {
-                    tracing::error!(service = "packetchat", peer = %address, panic, "a session panicked");
-                }
-                endpoint.do_send(SessionEnded(number));
-            },
-        );
-        let seat = Seat {
-            actor,
-            ip: address.ip().to_canonical(),
-            heard: Instant::now(),
-            request: (address, wanted.into()),
-        };
-        roster.admit(number, seat);
-    }
-}
-
 impl Endpoint {
     pub fn new(gate: Gate) -> Endpoint {
         Endpoint {
-            gate,
             outbox: Outbox::new(),
             refusals: Refusals::default(),
-            rates: Rates {
-                since: Instant::now(),
-                counts: HashMap::new(),
-            },
+            rates: Rates::new(gate.allow.clone(), gate.settings.packets_per_s),
             received: 0,
+            gate,
         }
     }
 
     /// Looks at what came, and hands it on.
-    fn take(&mut self, came: &Inbox) {
+    pub fn take(&mut self, came: &Inbox) {
         let gate = self.gate.clone();
         let mut roster = gate.roster();
         let mut batches = Batches::default();
+        let now = Instant::now();
         for (packet, from) in came.iter() {
             self.received += 1;
             let ip = from.ip().to_canonical();
-            if let Err(refusal) = self.let_in(ip) {
-                self.refusals.count(refusal, from, &"");
-                continue;
-            }
-            match decode_request(packet) {
-                Ok(request) => {
-                    if let Err(refusal) = self.route(&mut roster, &mut batches, request, from, ip) {
-                        self.refusals.count(refusal, from, &"");
-                    }
-                }
-                Err(error) => self.refusals.count(Refusal::Malformed, from, &error),
+            let let_in = self.rates.let_in(ip, now);
+            let routed = let_in.and_then(|()| self.route(&mut roster, &mut batches, packet, from));
+            if let Err(refusal) = routed {
+                self.refusals.count(refusal, from);
             }
         }
         let bytes = batches.bytes.freeze();
@@ -223,41 +135,17 @@ impl Endpoint {
         }
     }
 
-    /// Whether packets from `ip` are looked at.
-    fn let_in(&mut self, ip: IpAddr) -> Result<(), Refusal> {
-        let now = Instant::now();
-        if now - self.rates.since >= Duration::from_secs(1) {
-            self.rates.since = now;
-            self.rates.counts.clear();
-        }
-        if let Some(count) = self.rates.counts.get_mut(&ip) {
-            *count = count.saturating_add(1);
-            return match *count <= self.gate.settings.packets_per_s {
-                true => Ok(()),
-                false => Err(Refusal::TooManyPackets),
-            };
-        }
-        // Those who were counted in this second are allowed.
-        if !self.gate.allow.iter().any(|net| net.contains(&ip)) {
-            return Err(Refusal::NotAllowed);
-        }
-        if self.rates.counts.len() >= COUNTED {
-            return Err(Refusal::TooManyPackets);
-        }
-        self.rates.counts.insert(ip, 1);
-        Ok(())
-    }
-
     fn route(
         &mut self,
         roster: &mut Roster,
         batches: &mut Batches,
-        request: Request<'_>,
+        packet: &[u8],
         from: SocketAddr,
-        ip: IpAddr,
     ) -> Result<(), Refusal> {
+        let ip = from.ip().to_canonical();
+        let request = decode_request(packet).map_err(Refusal::Malformed)?;
         let pinned = self.gate.settings.pin_address;
-        let (session, asked) = match request {
+        let session = match request {
             Request::Session { name } => return self.begin(roster, name, from, ip),
             Request::DownloadChunk {
                 transaction,
@@ -284,55 +172,27 @@ impl Endpoint {
                 batches.came(transaction, from, numbering, chunk, bytes);
                 return Ok(());
             }
-            Request::Received { message } => {
+            Request::Received { message } => match roster.receipts.get(&message) {
+                Some(&session) => {
+                    roster.session(session, ip, pinned)?;
+                    roster.receipts.remove(&message);
+                    Some(session)
+                }
                 // Receipts are repeated, too.
-                let Some(&session) = roster.receipts.get(&message) else {
-                    return Ok(());
-                };
-                roster.session(session, ip, pinned)?;
-                roster.receipts.remove(&message);
-                (session, Asked::Received { message })
-            }
-            Request::Preserve { session } => (session, Asked::Preserve),
-            Request::Users { session } => (session, Asked::Users),
-            Request::UserData { session, user } => (session, Asked::UserData { user }),
-            Request::Message {
-                session,
-                to,
-                message,
-                text,
-            } => {
-                let text = Bytes::copy_from_slice(text);
-                (session, Asked::Message { to, message, text })
-            }
-            Request::Broadcast {
-                session,
-                message,
-                text,
-            } => {
-                let text = Bytes::copy_from_slice(text);
-                (session, Asked::Broadcast { message, text })
-            }
-            Request::Files { session, numbering } => (session, Asked::Files(numbering)),
-            Request::FileData {
-                session,
-                file,
-                numbering,
-            } => (session, Asked::FileData { file, numbering }),
+                None => return Ok(()),
+            },
             Request::Download {
                 session,
                 file,
                 numbering,
             } => {
                 roster.session(session, ip, pinned)?;
-                let same = |place: &Place| matches!(&place.transfer, Transfer::Download(row) if row.file == file);
-                if let Some(begun) = roster.begun(session, ip, same) {
-                    let transaction = begun.number();
+                if let Some(transaction) = roster.download_of(session, ip, file) {
                     self.answer(from, numbering, &Response::Download { file, transaction });
                     return Ok(());
                 }
                 self.make_room(roster, ip)?;
-                (session, Asked::Download { file, numbering })
+                Some(session)
             }
             Request::Upload {
                 session,
@@ -341,29 +201,19 @@ impl Endpoint {
                 numbering,
             } => {
                 roster.session(session, ip, pinned)?;
-                let same = |place: &Place| {
-                    matches!(&place.transfer, Transfer::Upload(row)
-                        if place.fresh && row.size == u64::from(size) && row.name == name)
-                };
-                if let Some(Transfer::Upload(row)) = roster.begun(session, ip, same) {
-                    let (file, transaction) = (row.file, row.transaction);
+                if let Some((file, transaction)) = roster.upload_of(session, ip, size, name) {
                     self.answer(from, numbering, &Response::Upload { file, transaction });
                     return Ok(());
                 }
                 self.make_room(roster, ip)?;
-                let name = Bytes::copy_from_slice(name);
-                (
-                    session,
-                    Asked::Upload {
-                        size,
-                        name,
-                        numbering,
-                    },
-                )
+                Some(session)
             }
+            _ => request.session(),
         };
+        let session = session.ok_or(Refusal::UnknownSession)?;
         let seat = roster.session(session, ip, pinned)?;
-        seat.actor.do_send(Packet { from, asked });
+        let packet = Bytes::copy_from_slice(packet);
+        seat.actor.do_send(Packet { from, packet });
         Ok(())
     }
 
@@ -378,10 +228,8 @@ impl Endpoint {
         let wanted = wire::user_name(name).map_err(|_| Refusal::BadName)?;
         if let Some(session) = roster.known(from, wanted) {
             let seat = roster.session(session, ip, false)?;
-            seat.actor.do_send(Packet {
-                from,
-                asked: Asked::Preserve,
-            });
+            let packet = Request::Preserve { session }.packet().into();
+            seat.actor.do_send(Packet { from, packet });
             return Ok(());
         }
         if roster.sessions.len() >= self.gate.settings.max_sessions {
@@ -536,138 +384,13 @@ fn dismiss(mover: &Mover) {
     }
 }
 
-impl Batches {
-    fn want(&mut self, transaction: u64, from: SocketAddr, numbering: Numbering, chunk: u32) {
-        let same = |(other, wanted): &&mut (u64, Wanted)| {
-            *other == transaction && wanted.from == from && wanted.numbering == numbering
-        };
-        match self.downloads.iter_mut().rev().find(same) {
-            Some((_, wanted)) => wanted.chunks.push(chunk),
-            None => self.downloads.push((
-                transaction,
-                Wanted {
-                    from,
-                    numbering,
-                    chunks: vec![chunk],
-                },
-            )),
-        }
-    }
-
-    fn came(
-        &mut self,
-        transaction: u64,
-        from: SocketAddr,
-        numbering: Numbering,
-        chunk: u32,
-        bytes: &[u8],
-    ) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        let piece = (chunk, start..self.bytes.len());
-        let same = |(other, chunks): &&mut (u64, Chunks)| {
-            *other == transaction && chunks.from == from && chunks.numbering == numbering
-        };
-        match self.uploads.iter_mut().rev().find(same) {
-            Some((_, chunks)) => chunks.chunks.push(piece),
-            None => self.uploads.push((
-                transaction,
-                Chunks {
-                    from,
-                    numbering,
-                    chunks: vec![piece],
-                    bytes: Bytes::new(),
-                },
-            )),
-        }
-    }
-}
-
-/// Moves datagrams between the socket and the endpoint as long as it lives. It is polled after the
-/// mailbox, so that what one batch brings goes out together.
-struct Courier {
-    socket: tokio::net::UdpSocket,
-    inbox: Inbox,
-}
-
-impl Courier {
-    /// Sends what waits; comes again when the socket takes more.
-    fn send(&self, act: &mut Endpoint, cx: &mut TaskContext<'_>) {
-        while !act.outbox.is_empty() {
-            match self.socket.poll_send_ready(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Err(error)) => {
-                    tracing::error!(service = "packetchat", %error, "the socket");
-                    return;
-                }
-                Poll::Ready(Ok(())) => {
-                    let send = || act.outbox.send(&act.gate.socket);
-                    // Only ever that it takes no more now: then it is asked again.
-                    let _ = self.socket.try_io(Interest::WRITABLE, send);
-                }
-            }
-        }
-    }
-
-    /// Takes one batch. True if there may be more.
-    fn receive(&mut self, act: &mut Endpoint, cx: &mut TaskContext<'_>) -> bool {
-        loop {
-            match self.socket.poll_recv_ready(cx) {
-                Poll::Pending => return false,
-                Poll::Ready(Err(error)) => {
-                    tracing::error!(service = "packetchat", %error, "the socket");
-                    return false;
-                }
-                Poll::Ready(Ok(())) => {}
-            }
-            let inbox = &mut self.inbox;
-            let receive = || inbox.receive(&act.gate.socket);
-            match self.socket.try_io(Interest::READABLE, receive) {
-                Ok(()) => {
-                    act.take(&self.inbox);
-                    return true;
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-                // That a peer of before can't be reached, for instance: nothing to do with what comes.
-                Err(_) => return true,
-            }
-        }
-    }
-}
-
-impl ActorFuture<Endpoint> for Courier {
-    type Output = ();
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        act: &mut Endpoint,
-        _: &mut Context<Endpoint>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        self.send(act, cx);
-        if act.gate.closing.load(Ordering::Acquire) {
-            act.gate.supervisor.do_send(DoorClosed(Service::Packetchat));
-            return Poll::Ready(());
-        }
-        if self.receive(act, cx) {
-            self.send(act, cx);
-            // Those who work on the batch have their turn first.
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-}
-
 impl Actor for Endpoint {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let socket = self.gate.socket.try_clone();
         match socket.and_then(tokio::net::UdpSocket::from_std) {
-            Ok(socket) => drop(ctx.spawn(Courier {
-                socket,
-                inbox: Inbox::new(),
-            })),
+            Ok(socket) => drop(ctx.spawn(Courier::new(socket))),
             Err(error) => {
                 tracing::error!(service = "packetchat", %error, "the port can't be listened on");
             }
@@ -744,7 +467,7 @@ impl Handler<Refuse> for Endpoint {
     type Result = ();
 
     fn handle(&mut self, Refuse { refusal, peer }: Refuse, _: &mut Context<Self>) {
-        self.refusals.count(refusal, peer, &"");
+        self.refusals.count(refusal, peer);
     }
 }
 

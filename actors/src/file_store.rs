@@ -51,7 +51,7 @@ pub struct Finish {
 
 /// A file is to be read.
 #[derive(Message)]
-#[rtype(result = "Result<(DownloadRow, StoredFile), Refusal>")]
+#[rtype(result = "Result<DownloadRow, Refusal>")]
 pub struct Open {
     pub session: u64,
     pub address: IpAddr,
@@ -284,7 +284,7 @@ impl Handler<Finish> for FileStore {
 }
 
 impl Handler<Open> for FileStore {
-    type Result = ResponseFuture<Result<(DownloadRow, StoredFile), Refusal>>;
+    type Result = ResponseFuture<Result<DownloadRow, Refusal>>;
 
     fn handle(&mut self, open: Open, _: &mut Context<Self>) -> Self::Result {
         let row = DownloadRow {
@@ -302,7 +302,7 @@ impl Handler<Open> for FileStore {
                 if file.is_some() {
                     index.insert_download(&row)?;
                 }
-                Ok(file.map(|file| (row, file)))
+                Ok(file.map(|_| row))
             });
         Box::pin(async move { opened.await.map_err(internal)?.ok_or(Refusal::UnknownFile) })
     }

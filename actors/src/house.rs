@@ -15,10 +15,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::chatroom;
 use crate::datagrams;
-use crate::endpoint::{Endpoint, Gate};
+use crate::endpoint::Endpoint;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
+use crate::gate::Gate;
 use crate::house_key::{self, HouseKeyError};
 use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};

@@ -7,6 +7,7 @@
 
 mod channel;
 mod chatroom;
+mod courier;
 mod datagrams;
 mod disk;
 mod download;
@@ -14,6 +15,7 @@ mod endpoint;
 mod file_store;
 mod floor;
 mod frame_pool;
+mod gate;
 mod guest;
 mod house;
 mod house_key;
@@ -28,6 +30,7 @@ mod outbound;
 #[cfg(test)]
 mod packet_supervision_tests;
 mod pump;
+mod rates;
 mod refusals;
 mod roster;
 mod seat;

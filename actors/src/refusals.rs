@@ -1,16 +1,19 @@
 //! Datagrams that get no answer, because the protocol has no word for what is wrong with them: counted
 //! by reason, and each reason is logged once in a while with the rule that was broken.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+
+use playhouse_protocols::wire::WireError;
 
 use crate::seldom::Seldom;
 
 /// Why a datagram gets no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     NotAllowed,
     TooManyPackets,
-    Malformed,
+    Malformed(WireError),
     UnknownSession,
     OtherAddress,
     TooManySessions,
@@ -32,11 +35,11 @@ impl Refusal {
     const COUNT: usize = 18;
 
     /// What the operator reads: the key where there is one, and the rule.
-    fn rule(self) -> &'static str {
-        match self {
+    fn rule(&self) -> Cow<'static, str> {
+        let rule = match self {
             Refusal::NotAllowed => "server.allow does not list its network",
             Refusal::TooManyPackets => "packetchat.packets_per_s come from this address already",
-            Refusal::Malformed => "no packet of packetchat",
+            Refusal::Malformed(error) => return error.to_string().into(),
             Refusal::UnknownSession => "no such session or transfer, or no longer",
             Refusal::OtherAddress => {
                 "packetchat.pin_address: a session belongs to the address that began it"
@@ -58,6 +61,31 @@ impl Refusal {
             Refusal::Busy => "more at once than is looked at",
             Refusal::Backlog => "limits.backlog_kb of messages wait for their recipient already",
             Refusal::Internal => "internal error",
+        };
+        rule.into()
+    }
+
+    /// Which of the reasons it is, from 0.
+    fn number(&self) -> usize {
+        match self {
+            Refusal::NotAllowed => 0,
+            Refusal::TooManyPackets => 1,
+            Refusal::Malformed(_) => 2,
+            Refusal::UnknownSession => 3,
+            Refusal::OtherAddress => 4,
+            Refusal::TooManySessions => 5,
+            Refusal::TooManySessionsHere => 6,
+            Refusal::BadName => 7,
+            Refusal::UnknownUser => 8,
+            Refusal::UnknownFile => 9,
+            Refusal::TooManyTransfers => 10,
+            Refusal::FileTooLarge => 11,
+            Refusal::Quota => 12,
+            Refusal::DiskFull => 13,
+            Refusal::BadChunk => 14,
+            Refusal::Busy => 15,
+            Refusal::Backlog => 16,
+            Refusal::Internal => 17,
         }
     }
 }
@@ -70,16 +98,14 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// One more from `peer`. `detail` says more than the rule does, or nothing.
-    pub fn count(&mut self, refusal: Refusal, peer: SocketAddr, detail: &dyn std::fmt::Display) {
+    /// One more from `peer`.
+    pub fn count(&mut self, refusal: Refusal, peer: SocketAddr) {
         self.total += 1;
-        // Declared in the order of their numbers.
-        if let Some(log) = self.logs.get_mut(refusal as usize)
+        if let Some(log) = self.logs.get_mut(refusal.number())
             && let Some(count) = log.happens()
         {
             let rule = refusal.rule();
-            let detail = detail.to_string();
-            tracing::warn!(service = "packetchat", %peer, rule, detail, count, "no answer");
+            tracing::warn!(service = "packetchat", %peer, %rule, count, "no answer");
         }
     }
 
@@ -95,15 +121,15 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_log_of_its_own() {
-        assert_eq!(Refusal::Internal as usize + 1, Refusal::COUNT);
+        assert_eq!(Refusal::Internal.number() + 1, Refusal::COUNT);
         let mut refusals = Refusals::default();
         let peer = "127.0.0.1:1".parse().unwrap();
         for _ in 0..3 {
-            refusals.count(Refusal::Internal, peer, &"");
+            refusals.count(Refusal::Internal, peer);
         }
-        refusals.count(Refusal::NotAllowed, peer, &"");
+        refusals.count(Refusal::NotAllowed, peer);
         assert_eq!(refusals.total(), 4);
-        let index = Refusal::Internal as usize;
-        assert_eq!(refusals.logs[index].happens(), None, "logged once already");
+        let log = &mut refusals.logs[Refusal::Internal.number()];
+        assert_eq!(log.happens(), None, "logged once already");
     }
 }

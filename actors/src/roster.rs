@@ -206,19 +206,41 @@ impl Roster {
         }
     }
 
-    /// A transfer that `session` has begun and that `same` says is the one asked for again.
-    pub fn begun(
+    /// The transaction in which `session` downloads this file already: a request for it was repeated.
+    pub fn download_of(&self, session: u64, ip: IpAddr, file: u64) -> Option<u64> {
+        self.begun(session, ip).find_map(|place| {
+            let Transfer::Download(row) = &place.transfer else {
+                return None;
+            };
+            (row.file == file).then_some(row.transaction)
+        })
+    }
+
+    /// The file and transaction of an upload of this name and size that `session` has begun, unless
+    /// chunks of it are here: then this is another one.
+    pub fn upload_of(
         &self,
         session: u64,
         ip: IpAddr,
-        same: impl Fn(&Place) -> bool,
-    ) -> Option<&Transfer> {
-        let numbers = &self.addresses.get(&ip)?.transfers;
+        size: u32,
+        name: &[u8],
+    ) -> Option<(u64, u64)> {
+        self.begun(session, ip).find_map(|place| {
+            let Transfer::Upload(row) = &place.transfer else {
+                return None;
+            };
+            let same = place.fresh && row.size == u64::from(size) && row.name == name;
+            same.then_some((row.file, row.transaction))
+        })
+    }
+
+    fn begun(&self, session: u64, ip: IpAddr) -> impl Iterator<Item = &Place> {
+        let address = self.addresses.get(&ip);
+        let numbers = address.map_or(&[][..], |address| &address.transfers);
         numbers
             .iter()
             .filter_map(|number| self.transfers.get(number))
-            .find(|place| place.transfer.session() == session && same(place))
-            .map(|place| &place.transfer)
+            .filter(move |place| place.transfer.session() == session)
     }
 
     /// A transfer has begun, and nothing was heard of it for `idle`. `fresh` if no chunk of it is here.

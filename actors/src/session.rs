@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use playhouse_protocols::packetchat::{Kind, Numbering, Response};
+use playhouse_protocols::packetchat::{Kind, Numbering, Request, Response, decode_request};
 use playhouse_storage::{Durability, SessionRow};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -32,48 +32,13 @@ const REMEMBERED: usize = 1024;
 /// Broadcasts of one user that the house still works on; more is not looked at.
 const BROADCASTS: usize = 64;
 
-/// What a packet asks of a session.
-#[derive(Debug)]
-pub enum Asked {
-    Preserve,
-    Users,
-    UserData {
-        user: u64,
-    },
-    Message {
-        to: u64,
-        message: u64,
-        text: Bytes,
-    },
-    Broadcast {
-        message: u64,
-        text: Bytes,
-    },
-    Received {
-        message: u64,
-    },
-    Files(Numbering),
-    FileData {
-        file: u64,
-        numbering: Numbering,
-    },
-    Download {
-        file: u64,
-        numbering: Numbering,
-    },
-    Upload {
-        size: u32,
-        name: Bytes,
-        numbering: Numbering,
-    },
-}
-
 /// A packet of this session's.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Packet {
     pub from: SocketAddr,
-    pub asked: Asked,
+    /// A request that can be decoded.
+    pub packet: Bytes,
 }
 
 /// What every session can reach.
@@ -229,6 +194,49 @@ impl Session {
                 answer(this, output);
             })
             .spawn(ctx);
+    }
+
+    fn dispatch(
+        &mut self,
+        from: SocketAddr,
+        packet: &Bytes,
+        request: Request<'_>,
+        ctx: &mut Context<Self>,
+    ) {
+        match request {
+            Request::Preserve { .. } => self.cookie(),
+            Request::Users { .. } => self.users(from, ctx),
+            Request::UserData { user, .. } => self.user_data(from, user, ctx),
+            Request::Message {
+                to, message, text, ..
+            } => self.message(from, to, message, packet.slice_ref(text), ctx),
+            Request::Broadcast { message, text, .. } => {
+                self.broadcast(from, message, packet.slice_ref(text));
+            }
+            Request::Received { message } => {
+                if let Some(sender) = self.inbox.received(message) {
+                    sender.tell(Fate::Arrived);
+                }
+                self.deliver(ctx);
+            }
+            Request::Files { numbering, .. } => self.files(from, numbering, ctx),
+            Request::FileData {
+                file, numbering, ..
+            } => self.file_data(from, file, numbering, ctx),
+            Request::Download {
+                file, numbering, ..
+            } => self.download(from, file, numbering, ctx),
+            Request::Upload {
+                size,
+                name,
+                numbering,
+                ..
+            } => self.upload(from, size, packet.slice_ref(name), numbering, ctx),
+            // These are the endpoint's and the movers'.
+            Request::Session { .. }
+            | Request::DownloadChunk { .. }
+            | Request::UploadChunk { .. } => {}
+        }
     }
 
     fn users(&mut self, from: SocketAddr, ctx: &mut Context<Self>) {
@@ -388,7 +396,7 @@ impl Session {
         ctx: &mut Context<Self>,
     ) {
         let files = self.desk.files.addr();
-        let found = async move { asked(files?.send(FindFile(file)).await) };
+        let found = async move { files?.send(FindFile(file)).await.ok() };
         self.ask(ctx, found, move |this, found| match found {
             Some(Ok(found)) => {
                 let response = Response::FileData {
@@ -411,29 +419,17 @@ impl Session {
         numbering: Numbering,
         ctx: &mut Context<Self>,
     ) {
-        let opening = Opening::Download(file);
-        if self.opening.contains(&opening) || self.asking == ASKING {
-            return self.refuse(Refusal::Busy);
-        }
-        self.opening.push(opening.clone());
         let open = Open {
             session: self.row.session,
-            address: self.row.address.ip().to_canonical(),
+            address: from.ip().to_canonical(),
             file,
         };
         let files = self.desk.files.addr();
-        let opened = async move { asked(files?.send(open).await) };
-        self.ask(ctx, opened, move |this, opened| {
-            this.opening.retain(|other| *other != opening);
-            match opened {
-                Some(Ok((row, _))) => {
-                    let transaction = row.transaction;
-                    this.desk.endpoint.do_send(Adopt(Transfer::Download(row)));
-                    this.answer(from, numbering, &Response::Download { file, transaction });
-                }
-                Some(Err(refusal)) => this.refuse(refusal),
-                None => this.refuse(Refusal::Internal),
-            }
+        let opened = async move { files?.send(open).await.ok() };
+        self.open(Opening::Download(file), ctx, opened, move |this, row| {
+            let transaction = row.transaction;
+            this.desk.endpoint.do_send(Adopt(Transfer::Download(row)));
+            this.answer(from, numbering, &Response::Download { file, transaction });
         });
     }
 
@@ -445,37 +441,44 @@ impl Session {
         numbering: Numbering,
         ctx: &mut Context<Self>,
     ) {
-        let opening = Opening::Upload(size, name.clone());
-        if self.opening.contains(&opening) || self.asking == ASKING {
+        let begin = Begin {
+            session: self.row.session,
+            address: from.ip().to_canonical(),
+            size,
+            name: name.clone(),
+        };
+        let files = self.desk.files.addr();
+        let begun = async move { files?.send(begin).await.ok() };
+        self.open(Opening::Upload(size, name), ctx, begun, move |this, row| {
+            let (file, transaction) = (row.file, row.transaction);
+            this.desk.endpoint.do_send(Adopt(Transfer::Upload(row)));
+            this.answer(from, numbering, &Response::Upload { file, transaction });
+        });
+    }
+
+    /// Begins a transfer; the repeats of its request wait for what comes of the first.
+    fn open<T: 'static>(
+        &mut self,
+        opening: Opening,
+        ctx: &mut Context<Self>,
+        opened: impl Future<Output = Option<Result<T, Refusal>>> + 'static,
+        answer: impl FnOnce(&mut Self, T) + 'static,
+    ) {
+        if self.opening.contains(&opening) {
+            return;
+        }
+        if self.asking == ASKING {
             return self.refuse(Refusal::Busy);
         }
         self.opening.push(opening.clone());
-        let begin = Begin {
-            session: self.row.session,
-            address: self.row.address.ip().to_canonical(),
-            size,
-            name,
-        };
-        let files = self.desk.files.addr();
-        let begun = async move { asked(files?.send(begin).await) };
-        self.ask(ctx, begun, move |this, begun| {
+        self.ask(ctx, opened, move |this, opened| {
             this.opening.retain(|other| *other != opening);
-            match begun {
-                Some(Ok(row)) => {
-                    let (file, transaction) = (row.file, row.transaction);
-                    this.desk.endpoint.do_send(Adopt(Transfer::Upload(row)));
-                    this.answer(from, numbering, &Response::Upload { file, transaction });
-                }
-                Some(Err(refusal)) => this.refuse(refusal),
-                None => this.refuse(Refusal::Internal),
+            match opened.unwrap_or(Err(Refusal::Internal)) {
+                Ok(row) => answer(this, row),
+                Err(refusal) => this.refuse(refusal),
             }
         });
     }
-}
-
-/// What came of asking, `None` if the one asked is gone.
-fn asked<T>(sent: Result<T, MailboxError>) -> Option<T> {
-    sent.ok()
 }
 
 impl Actor for Session {
@@ -489,32 +492,13 @@ impl Actor for Session {
 impl Handler<Packet> for Session {
     type Result = ();
 
-    fn handle(&mut self, Packet { from, asked }: Packet, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Packet { from, packet }: Packet, ctx: &mut Context<Self>) {
         self.row.address = from;
-        if !self.is_here {
-            // Nobody but a repeat of the first request can know us yet; the cookie is on its way.
-            return;
-        }
-        match asked {
-            Asked::Preserve => self.cookie(),
-            Asked::Users => self.users(from, ctx),
-            Asked::UserData { user } => self.user_data(from, user, ctx),
-            Asked::Message { to, message, text } => self.message(from, to, message, text, ctx),
-            Asked::Broadcast { message, text } => self.broadcast(from, message, text),
-            Asked::Received { message } => {
-                if let Some(sender) = self.inbox.received(message) {
-                    sender.tell(Fate::Arrived);
-                }
-                self.deliver(ctx);
-            }
-            Asked::Files(numbering) => self.files(from, numbering, ctx),
-            Asked::FileData { file, numbering } => self.file_data(from, file, numbering, ctx),
-            Asked::Download { file, numbering } => self.download(from, file, numbering, ctx),
-            Asked::Upload {
-                size,
-                name,
-                numbering,
-            } => self.upload(from, size, name, numbering, ctx),
+        // Before that, only a repeat of the first request can know us; the cookie is on its way.
+        if self.is_here
+            && let Ok(request) = decode_request(&packet)
+        {
+            self.dispatch(from, &packet, request, ctx);
         }
     }
 }

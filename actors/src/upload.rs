@@ -174,7 +174,7 @@ impl Upload {
             }
             Err(refusal) => {
                 for batch in &written.batches {
-                    self.refuse(refusal, batch.from);
+                    self.refuse(refusal.clone(), batch.from);
                 }
                 self.go_on(ctx);
             }

@@ -71,6 +71,28 @@ pub enum Request<'a> {
     },
 }
 
+impl Request<'_> {
+    /// The session whose packet it is, where it says so: chunks name their transaction and receipts
+    /// their message.
+    pub fn session(&self) -> Option<u64> {
+        match *self {
+            Request::Preserve { session }
+            | Request::Users { session }
+            | Request::UserData { session, .. }
+            | Request::Message { session, .. }
+            | Request::Broadcast { session, .. }
+            | Request::Files { session, .. }
+            | Request::FileData { session, .. }
+            | Request::Download { session, .. }
+            | Request::Upload { session, .. } => Some(session),
+            Request::Session { .. }
+            | Request::Received { .. }
+            | Request::DownloadChunk { .. }
+            | Request::UploadChunk { .. } => None,
+        }
+    }
+}
+
 /// What the server answers, and the message that it brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response<'a> {

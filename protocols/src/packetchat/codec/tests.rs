@@ -568,7 +568,7 @@ fn lists_are_cut_to_one_datagram() {
         }
     }
     // One more would not fit.
-    assert!(4 + 8 * (MAX_LIST + 1) > MAX_PACKET);
+    const { assert!(4 + 8 * (MAX_LIST + 1) > MAX_PACKET) };
 }
 
 /// The values of every packet's fields.
