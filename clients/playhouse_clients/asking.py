@@ -14,7 +14,7 @@ from . import packets
 from .datagrams import Datagrams
 from .people import Event, Participant
 from .round_trip import MOST, FixedWaits, RoundTrip
-from .transfers import DEFAULT_WINDOW, Style, Transfer
+from .transfers import Style, Transfer
 from .wire import ClientError, ConnectionLost, Unreachable, WaitTimeout
 
 PRESERVE_AFTER = 10.0  # seconds without an answer; the server ends a session after 30
@@ -207,6 +207,9 @@ class Asking(Participant):
                     self._transfers[transfer.transaction] = transfer
                 if came:
                     self._sort(came, now)
+                if not self.session and self._datagrams.refusals:
+                    with self._changed:
+                        self._changed.notify_all()  # who asks for a session need not wait any longer
                 due = [self._work(transfer, now) for transfer in list(self._transfers.values())]
                 if self.session:
                     due.append(self._preserve(now))

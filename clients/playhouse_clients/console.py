@@ -197,8 +197,9 @@ def main(
     parser = argparse.ArgumentParser(
         prog=service,
         description=f"{console_class.purpose} in a playhouse {service}.",
-        epilog=f"What can be typed, or be in a script:\n{console_class.help()}\n\nExit codes: 0 fine; 1 refused, or not in time; "
-        "2 wrong options; 3 cannot connect; 4 connection lost; 5 not this protocol; 130 Ctrl-C.",
+        epilog=f"What can be typed, or be in a script:\n{console_class.help()}\n\n"
+        "Exit codes: 0 fine; 1 refused, or not in time; 2 wrong options; 3 cannot connect; 4 connection lost; "
+        "5 not this protocol; 130 Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

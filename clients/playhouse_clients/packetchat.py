@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import packets
-from .asking import DEFAULT_WINDOW, Asking, Question, Recent, Refused
+from .asking import Asking, Question, Recent, Refused
 from .datagrams import Datagrams, resolve
 from .local_files import sha256_of, target_of, written_beside
 from .people import Event
-from .transfers import Download, Transfer, Upload
+from .transfers import DEFAULT_WINDOW, Download, Upload
 from .wire import ClientError, Unreachable, WaitTimeout, split_text, unreachable
 
 DEFAULT_PORT = 55000
@@ -30,7 +30,7 @@ NAME_PATIENCE = 5.0  # seconds until a user goes without a name
 NAMELESS = 30.0  # seconds until such a user is asked about again
 FRESH = 2.0  # seconds for which a list of users is good enough to find somebody
 LOOK_EVERY = 0.25  # seconds between two looks for somebody who is waited for
-FOLLOW_EVERY = 3.0  # seconds between two looks at who comes and goes
+FOLLOW_EVERY = 2.0  # seconds between two looks at who comes and goes
 
 # called with the bytes that are done and those that there are, on the thread that waits for the transfer
 Progress = Callable[[int, int], None]
@@ -271,7 +271,7 @@ class Packetchat(Asking):
         question = self._question(request, (response, message), *to, message, text.encode("utf-8"))
         self._ask(question, what, hint, delivery=request == packets.MESSAGE_REQUEST)
 
-    def _names_of(self, numbers: Iterable[int], patience: float = NAME_PATIENCE) -> Dict[int, str]:
+    def _names_of(self, numbers: Iterable[int], patience: Optional[float] = None) -> Dict[int, str]:
         """The names of users; nobody is asked about twice who has one."""
         now = time.monotonic()
         numbers = list(numbers)
@@ -283,7 +283,7 @@ class Packetchat(Asking):
         questions = [
             self._question(packets.USER_DATA_REQUEST, (packets.USER_DATA, number), number) for number in unknown
         ]
-        self._ask_all(questions, min(patience, self._timeout), self._round_trip)
+        self._ask_all(questions, min(patience or NAME_PATIENCE, self._timeout), self._round_trip)
         for number, question in zip(unknown, questions):
             if question.answer is None:
                 self._nameless[number] = now

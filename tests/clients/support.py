@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -114,3 +115,58 @@ def plain_environment() -> Dict[str, str]:
 
 def json_lines(text: str) -> List[Dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+class TerminalCase(unittest.TestCase):
+    """Commands at a pseudo terminal."""
+
+    def setUp(self) -> None:
+        import pty
+
+        self.ours, self.theirs = pty.openpty()
+        self.addCleanup(os.close, self.ours)
+        self.addCleanup(os.close, self.theirs)
+        os.set_blocking(self.ours, False)
+        self.output = ""
+
+    def start(self, *line: str) -> "subprocess.Popen[bytes]":
+        environment = {**plain_environment(), "TERM": "xterm", "COLUMNS": "100"}
+        process = subprocess.Popen(
+            line,
+            stdin=self.theirs,
+            stdout=self.theirs,
+            stderr=self.theirs,
+            env=environment,
+            start_new_session=True,
+        )
+
+        def clean_up() -> None:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+        self.addCleanup(clean_up)
+        return process
+
+    def type(self, text: str) -> None:
+        os.write(self.ours, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        def look() -> bool:
+            try:
+                self.output += os.read(self.ours, 65536).decode("utf-8", "replace")
+            except BlockingIOError:
+                pass
+            return text in self.output
+
+        try:
+            eventually(look, text)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; the terminal shows {self.output!r}") from None
+        # what comes next is looked for behind it
+        self.output = self.output.partition(text)[2]
+
+    def echoes(self) -> bool:
+        import termios
+
+        return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)

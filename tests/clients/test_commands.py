@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,18 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 from fake_house import FakeChatroom, FakeVideochat, Peer, Server, greet_videochat, pack_json
-from support import CLIENTS, PATIENCE, command, eventually, fake_jpeg, finish, json_lines, start, talk
+from support import (
+    CLIENTS,
+    PATIENCE,
+    TerminalCase,
+    command,
+    eventually,
+    fake_jpeg,
+    finish,
+    json_lines,
+    start,
+    talk,
+)
 
 from playhouse_clients.viewing import by_video
 
@@ -147,60 +157,7 @@ class ScriptTest(unittest.TestCase):
 
 
 @unittest.skipIf(sys.platform == "win32", "there are no pseudo terminals on Windows")
-class TerminalTest(unittest.TestCase):
-    def setUp(self) -> None:
-        import pty
-
-        self.ours, self.theirs = pty.openpty()
-        self.addCleanup(os.close, self.ours)
-        self.addCleanup(os.close, self.theirs)
-        os.set_blocking(self.ours, False)
-        self.output = ""
-
-    def start(self, *line: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-        environment.pop("DISPLAY", None)
-        environment.pop("WAYLAND_DISPLAY", None)
-        process = subprocess.Popen(
-            line,
-            stdin=self.theirs,
-            stdout=self.theirs,
-            stderr=self.theirs,
-            env=environment,
-            start_new_session=True,
-        )
-
-        def clean_up() -> None:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-        self.addCleanup(clean_up)
-        return process
-
-    def type(self, text: str) -> None:
-        os.write(self.ours, text.encode())
-
-    def wait_for(self, text: str) -> None:
-        def look() -> bool:
-            try:
-                self.output += os.read(self.ours, 65536).decode("utf-8", "replace")
-            except BlockingIOError:
-                pass
-            return text in self.output
-
-        try:
-            eventually(look, text)
-        except AssertionError as failure:
-            raise AssertionError(f"{failure}; the terminal shows {self.output!r}") from None
-        # what comes next is looked for behind it
-        self.output = self.output.partition(text)[2]
-
-    def echoes(self) -> bool:
-        import termios
-
-        return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)
-
+class TerminalTest(TerminalCase):
     def test_a_visit(self) -> None:
         with FakeVideochat({"clip_240p.mp4": CLIP}) as house:
             process = self.start(*command("videochat", house.address))

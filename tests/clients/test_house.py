@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -23,14 +24,14 @@ from typing import Any, Dict, List, Tuple
 from old_style import OldChatroom, OldVideochat
 from support import PATIENCE, ROOT, Events, command, eventually, finish, json_lines, start, talk
 
-from playhouse_clients import Chatroom, ServerError, Session, Summary, Videochat
+from playhouse_clients import Chatroom, Packetchat, ServerError, Session, Summary, Videochat, packets
 from playhouse_clients.viewing import by_video
 from playhouse_clients.wire import jpeg_size
 
 BINARY = Path(os.environ.get("PLAYHOUSE_BIN", ROOT / "target" / "release" / "playhouse"))
 VIDEOS = Path(os.environ.get("PLAYHOUSE_VIDEOS", ROOT / "videos"))
 # all of them on free ports: another server may run on this machine
-SERVICES = "CHATROOM VIDEOCHAT".split()
+SERVICES = "CHATROOM PACKETCHAT VIDEOCHAT".split()
 START = 30.0
 STOP = 30.0
 
@@ -42,14 +43,19 @@ class House:
         if not BINARY.is_file():
             raise AssertionError(f"no server to test: {BINARY} is missing (build it, or set PLAYHOUSE_BIN)")
         self.stopped = False
+        self.folder = folder
         self.ready_file = folder / "ready.json"
         self.log = folder / "log"
-        environment = dict(os.environ)
+        self.environment = dict(os.environ)
         for service in SERVICES:
-            environment[f"PLAYHOUSE__{service}__PORT"] = "0"
+            self.environment[f"PLAYHOUSE__{service}__PORT"] = "0"
         if pace:
-            environment["PLAYHOUSE__STREAMING__PACE"] = pace
-        with self.log.open("wb") as log:
+            self.environment["PLAYHOUSE__STREAMING__PACE"] = pace
+        self.start()
+
+    def start(self) -> None:
+        self.ready_file.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     str(BINARY),
@@ -59,14 +65,14 @@ class House:
                     "--videos",
                     str(VIDEOS),
                     "--data",
-                    str(folder / "data"),
+                    str(self.folder / "data"),
                     "--ready-file",
                     str(self.ready_file),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=self.environment,
             )
         try:
             eventually(self._ready, "the server is ready", START)
@@ -74,6 +80,12 @@ class House:
             self.kill()
             raise AssertionError(f"{failure}; it said:\n{self.said()}") from None
         self.addresses: Dict[str, str] = self._ready()
+
+    def start_again(self) -> None:
+        """After `kill`: with the same data, at the same ports."""
+        for service, address in self.addresses.items():
+            self.environment[f"PLAYHOUSE__{service.upper()}__PORT"] = address.rpartition(":")[2]
+        self.start()
 
     def _ready(self) -> Any:
         if self.process.poll() is not None:
@@ -168,6 +180,9 @@ class HouseCase(unittest.TestCase):
 
     def chatroom(self, name: str, **options: Any) -> Chatroom:
         return self.enter(Chatroom.connect(*self.house.at("chatroom"), name, **options))
+
+    def packetchat(self, name: str, **options: Any) -> Packetchat:
+        return self.enter(Packetchat.connect(*self.house.at("packetchat"), name, **options))
 
     def everybody_sees_everybody(self, users: List[Session]) -> None:
         names = {user.name for user in users}
@@ -484,6 +499,98 @@ class OldStyleTest(HouseCase):
         anna.receive_until(lambda header, users: header == "URIF" and "bob" not in users)
         anna.disconnect()
         carl.wait_until_gone("anna", PATIENCE)
+
+
+class PacketchatTest(HouseCase):
+    def file(self, size: int) -> Path:
+        folder = Path(self.enter(tempfile.TemporaryDirectory()))
+        path = folder / f"{size} bytes.bin"
+        path.write_bytes(random.Random(size).randbytes(size))
+        return path
+
+    def test_talking(self) -> None:
+        anna, bob = self.packetchat("anna"), self.packetchat("bob", numbering=packets.DOCUMENT)
+        carl = self.packetchat("anna")
+        self.assertEqual(carl.name, "anna-2")
+        for user in (anna, bob, carl):
+            self.assertEqual(sorted(user.users), ["anna", "anna-2", "bob"])
+        anna.send("bob", "grüße 😀")
+        self.assertEqual(bob.wait_message("anna", PATIENCE).text, "grüße 😀")
+        for number in range(100):
+            bob.send(anna.user, f"{number}")
+        self.assertEqual([anna.wait_message("bob", PATIENCE).text for _ in range(100)], list(map(str, range(100))))
+        bob.broadcast("to all")
+        for user in (anna, carl):
+            self.assertEqual(user.wait_message("bob", PATIENCE).text, "to all")
+        self.assertEqual([message.text for message in bob.messages()], ["grüße 😀"])
+
+    def test_a_file_from_one_to_another(self) -> None:
+        for style in ({}, {"old_style": True}, {"numbering": packets.DOCUMENT}, {"window": 1}):
+            anna, bob = self.packetchat("anna", **style), self.packetchat("bob", **style)
+            sizes = (0, 1, 256, 10_000) if "old_style" in style else (0, 1, 256, 257, 5_000_000)
+            for size in sizes:
+                with self.subTest(style=style, size=size):
+                    path = self.file(size)
+                    uploaded = anna.upload(path)
+                    self.assertEqual(uploaded.sha256, hashlib.sha256(path.read_bytes()).hexdigest())
+                    self.assertIn(uploaded.number, [file.number for file in bob.files()])
+                    target = path.with_name("back")
+                    downloaded = bob.download(uploaded.number, target)
+                    self.assertEqual((downloaded.size, downloaded.sha256), (size, uploaded.sha256))
+                    self.assertEqual(target.read_bytes(), path.read_bytes())
+
+    def test_talking_during_a_transfer(self) -> None:
+        anna, bob = self.packetchat("anna"), self.packetchat("bob")
+        path = self.file(10_000_000)
+        uploads: List[Any] = []
+        thread = threading.Thread(target=lambda: uploads.append(anna.upload(path)))
+        thread.start()
+        for number in range(20):
+            bob.send("anna", f"{number}")
+        thread.join()
+        self.assertEqual([message.text for message in anna.messages()], list(map(str, range(20))))
+        self.assertEqual(uploads[0].size, 10_000_000)
+
+    def test_a_server_that_is_killed_and_comes_back(self) -> None:
+        anna, bob = self.packetchat("anna"), self.packetchat("bob")
+        path = self.file(20_000_000)
+        target = path.with_name("back")
+        for transfer in (lambda: anna.upload(path), lambda: bob.download(path.name, target)):
+            results: List[Any] = []
+            thread = threading.Thread(target=lambda: results.append(transfer()))
+            thread.start()
+            under_way = (anna._transfers, bob._transfers)
+            eventually(
+                lambda: any(each.done > 1_000_000 for transfers in under_way for each in list(transfers.values())),
+                "some of the file has arrived",
+            )
+            self.house.kill()
+            thread.join(0.2)
+            self.assertTrue(thread.is_alive(), "the transfer was over before the server was killed")
+            self.house.start_again()
+            thread.join()
+            self.assertEqual(results[0].sha256, hashlib.sha256(path.read_bytes()).hexdigest())
+        self.assertEqual(target.read_bytes(), path.read_bytes())
+        anna.send("bob", "still here")
+        self.assertEqual(bob.wait_message("anna", PATIENCE).text, "still here")
+
+    def test_commands(self) -> None:
+        address = self.house.addresses["packetchat"]
+        path = self.file(300_000)
+        bob = start(
+            command("packetchat", address, "--name", "bob", "--json"),
+            f"/wait-message anna\n/download {path.name} {path.parent}/back\n@anna got it\n",
+        )
+        anna = talk(
+            command("packetchat", address, "--name", "anna", "--wait-for", "bob"),
+            f"/upload {path}\n@bob it is there\n/wait-message bob\n",
+        )
+        self.assertEqual((anna.returncode, anna.stderr), (0, ""))
+        code, out, err = finish(bob)
+        self.assertEqual((code, err), (0, ""))
+        (downloaded,) = [line for line in json_lines(out) if line["event"] == "downloaded"]
+        self.assertIn(downloaded["sha256"], anna.stdout)
+        self.assertEqual((path.parent / "back").read_bytes(), path.read_bytes())
 
 
 class StoppingTest(HouseCase):
