@@ -27,6 +27,8 @@ const SOCKET_BUFFER: usize = 4 << 20;
 #[rtype(result = "()")]
 pub struct Letters {
     pub to: SocketAddr,
+    /// What the only datagram begins with, so that many peers can share the rest; else nothing.
+    pub head: Bytes,
     pub wire: Bytes,
     /// Bytes of each datagram; the last one may be shorter.
     pub each: usize,
@@ -36,16 +38,37 @@ impl Letters {
     /// A single datagram.
     pub fn one(to: SocketAddr, wire: impl Into<Bytes>) -> Letters {
         let wire = wire.into();
+        Letters::many(to, wire.len(), wire)
+    }
+
+    /// A single datagram in two parts.
+    pub fn parts(to: SocketAddr, head: Bytes, wire: Bytes) -> Letters {
+        match wire.is_empty() {
+            true => Letters::one(to, head),
+            false => Letters {
+                head,
+                ..Letters::one(to, wire)
+            },
+        }
+    }
+
+    /// Datagrams of `each` bytes; the last one may be shorter.
+    pub fn many(to: SocketAddr, each: usize, wire: Bytes) -> Letters {
         Letters {
             to,
-            each: wire.len().max(1),
+            head: Bytes::new(),
             wire,
+            each: each.max(1),
         }
     }
 
     /// How many datagrams.
     fn count(&self) -> usize {
-        self.wire.len().div_ceil(self.each.max(1))
+        self.wire.len().div_ceil(self.each)
+    }
+
+    fn bytes(&self) -> usize {
+        self.head.len() + self.wire.len()
     }
 }
 
@@ -146,7 +169,7 @@ impl Outbox {
         if letters.wire.is_empty() {
             return;
         }
-        self.bytes += letters.wire.len();
+        self.bytes += letters.bytes();
         self.letters.push_back(letters);
         while self.bytes > OUTBOX {
             self.drop_front();
@@ -155,7 +178,7 @@ impl Outbox {
 
     fn drop_front(&mut self) {
         if let Some(letters) = self.letters.pop_front() {
-            self.bytes -= letters.wire.len();
+            self.bytes -= letters.bytes();
             self.dropped += u64::try_from(letters.count()).unwrap_or(u64::MAX);
         }
     }
@@ -181,21 +204,25 @@ impl Outbox {
 
     #[cfg(target_os = "linux")]
     fn send_some(&mut self, socket: &UdpSocket) -> io::Result<()> {
-        let mut pieces: Vec<(SocketAddr, &[u8], usize)> = Vec::with_capacity(BATCH);
+        let mut pieces: Vec<linux::Piece<'_>> = Vec::with_capacity(BATCH);
         for letters in &self.letters {
             let fitting = match self.segments {
-                true => SEGMENTS.min(PIECE / letters.each.max(1)).max(1),
+                true => SEGMENTS.min(PIECE / letters.each).max(1),
                 false => 1,
             };
-            let piece = letters.each.max(1) * fitting;
             let free = BATCH - pieces.len();
-            let cut = letters.wire.chunks(piece).take(free);
-            pieces.extend(cut.map(|wire| (letters.to, wire, letters.each)));
+            let cut = letters.wire.chunks(letters.each * fitting).take(free);
+            pieces.extend(cut.map(|wire| linux::Piece {
+                to: letters.to,
+                head: &letters.head,
+                wire,
+                each: letters.each,
+            }));
             if pieces.len() == BATCH {
                 break;
             }
         }
-        let lengths: Vec<usize> = pieces.iter().map(|(_, wire, _)| wire.len()).collect();
+        let lengths: Vec<usize> = pieces.iter().map(|piece| piece.wire.len()).collect();
         let taken = linux::send(socket, &pieces)?;
         for length in lengths.into_iter().take(taken) {
             self.went(length);
@@ -207,20 +234,22 @@ impl Outbox {
     fn send_some(&mut self, socket: &UdpSocket) -> io::Result<()> {
         let letters = &self.letters[0];
         let length = letters.each.min(letters.wire.len());
-        socket.send_to(&letters.wire[..length], letters.to)?;
+        let datagram = [&letters.head[..], &letters.wire[..length]].concat();
+        socket.send_to(&datagram, letters.to)?;
         self.went(length);
         Ok(())
     }
 
-    /// So many bytes of what is first went out.
+    /// So many bytes of what is first went out, with its head.
     fn went(&mut self, length: usize) {
         let Some(first) = self.letters.front_mut() else {
             return;
         };
         self.bytes -= length;
-        self.sent += u64::try_from(length.div_ceil(first.each.max(1))).unwrap_or(0);
+        self.sent += u64::try_from(length.div_ceil(first.each)).unwrap_or(0);
         first.wire.advance(length);
         if first.wire.is_empty() {
+            self.bytes -= first.head.len();
             self.letters.pop_front();
         }
     }
@@ -300,33 +329,42 @@ mod linux {
         Ok(())
     }
 
-    /// Sends the pieces: to whom, what, and how many bytes each datagram of it has. Says how many pieces
-    /// the socket took.
-    pub fn send(socket: &UdpSocket, pieces: &[(SocketAddr, &[u8], usize)]) -> io::Result<usize> {
+    /// What goes out in one piece: a datagram with a head, or datagrams of `each` bytes without one.
+    pub struct Piece<'a> {
+        pub to: SocketAddr,
+        pub head: &'a [u8],
+        pub wire: &'a [u8],
+        pub each: usize,
+    }
+
+    /// Sends the pieces. Says how many of them the socket took.
+    pub fn send(socket: &UdpSocket, pieces: &[Piece<'_>]) -> io::Result<usize> {
         /// Room for one control message that holds a u16, aligned as one has to be.
         type Control = [u64; 3];
         // SAFETY: plain old data, for which zeroes are valid: no pointers, no lengths.
         let (mut heads, mut slices, mut names, mut controls): (
             [libc::mmsghdr; BATCH],
-            [libc::iovec; BATCH],
+            [[libc::iovec; 2]; BATCH],
             [libc::sockaddr_storage; BATCH],
             [Control; BATCH],
         ) = unsafe { (zeroed(), zeroed(), zeroed(), zeroed()) };
         let mut count = 0;
         let places = heads.iter_mut().zip(&mut slices).zip(&mut names);
-        for (((head, slice), name), (control, (to, wire, each))) in
+        for (((head, slices), name), (control, piece)) in
             places.zip(controls.iter_mut().zip(pieces))
         {
-            // The call only reads it.
-            slice.iov_base = wire.as_ptr().cast_mut().cast();
-            slice.iov_len = wire.len();
+            for (slice, part) in slices.iter_mut().zip([piece.head, piece.wire]) {
+                // The call only reads it.
+                slice.iov_base = part.as_ptr().cast_mut().cast();
+                slice.iov_len = part.len();
+            }
             let head = &mut head.msg_hdr;
-            head.msg_iov = slice;
-            head.msg_iovlen = 1;
-            head.msg_namelen = write_address(*to, name);
+            head.msg_iov = slices.as_mut_ptr();
+            head.msg_iovlen = slices.len();
+            head.msg_namelen = write_address(piece.to, name);
             head.msg_name = (name as *mut libc::sockaddr_storage).cast();
-            if wire.len() > *each {
-                let size = u16::try_from(*each).unwrap_or(u16::MAX);
+            if piece.wire.len() > piece.each {
+                let size = u16::try_from(piece.each).unwrap_or(u16::MAX);
                 head.msg_control = control.as_mut_ptr().cast();
                 // SAFETY: `control` is aligned and large enough for the header and a u16; these calls
                 // compute addresses within it, and the writes stay within it.
@@ -433,18 +471,23 @@ mod tests {
             outbox.segments &= segments;
             let wire: Vec<u8> = (0..14 * 150 + 5).map(|n| (n % 251) as u8).collect();
             let expected: Vec<Vec<u8>> = wire.chunks(14).map(<[u8]>::to_vec).collect();
-            outbox.push(Letters {
-                to: address,
-                wire: wire.into(),
-                each: 14,
-            });
+            outbox.push(Letters::many(address, 14, wire.into()));
             outbox.push(Letters::one(address, vec![7; 65_507]));
+            let (head, rest) = (
+                Bytes::from_static(b"to you: "),
+                Bytes::from_static(b"hello"),
+            );
+            outbox.push(Letters::parts(address, head.clone(), rest));
+            outbox.push(Letters::parts(address, head, Bytes::new()));
             outbox.send(&from).unwrap();
-            let came = taken(&to, expected.len() + 1);
-            assert_eq!(came[..expected.len()], expected);
-            assert_eq!(came[expected.len()], [7; 65_507]);
+            let came = taken(&to, expected.len() + 3);
+            let (chunks, others) = came.split_at(expected.len());
+            assert_eq!(chunks, expected);
+            assert_eq!(others[0], [7; 65_507]);
+            assert_eq!(others[1], b"to you: hello");
+            assert_eq!(others[2], b"to you: ");
             assert!(outbox.is_empty());
-            assert_eq!((outbox.sent, outbox.dropped, outbox.bytes), (152, 0, 0));
+            assert_eq!((outbox.sent, outbox.dropped, outbox.bytes), (154, 0, 0));
         }
     }
 

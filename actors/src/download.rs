@@ -28,7 +28,7 @@ const BLOCK: u64 = BLOCK_CHUNKS as u64 * CHUNK as u64;
 /// another order.
 const BLOCKS: usize = 4;
 /// Chunks that may wait for the disk; what is asked beyond is not looked at, and comes again.
-const WAITING: usize = 4096;
+const WAITING: usize = 1024;
 /// Bytes of an answer around its chunk.
 const HEAD: usize = 16;
 
@@ -152,11 +152,8 @@ impl Download {
             false
         });
         if !full.is_empty() {
-            self.endpoint.do_send(Letters {
-                to: wanted.from,
-                wire: full.freeze(),
-                each: HEAD + CHUNK,
-            });
+            let letters = Letters::many(wanted.from, HEAD + CHUNK, full.freeze());
+            self.endpoint.do_send(letters);
         }
         if wanted.chunks.is_empty() {
             return;

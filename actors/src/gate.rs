@@ -10,10 +10,11 @@ use ipnet::IpNet;
 use playhouse_storage::SessionRow;
 use tokio::time::Instant;
 
+use crate::desk::Desk;
 use crate::endpoint::SessionEnded;
 use crate::file_store::Shelves;
 use crate::roster::{Roster, Seat};
-use crate::session::{Desk, Session};
+use crate::session::Session;
 use crate::settings::Packetchat;
 use crate::storeroom::Left;
 use crate::supervisor::Supervisor;

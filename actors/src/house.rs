@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::chatroom;
 use crate::datagrams;
+use crate::desk::{Desk, Lists};
 use crate::endpoint::Endpoint;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
@@ -25,7 +26,6 @@ use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};
 use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
 use crate::messages::Service;
-use crate::session::Desk;
 use crate::settings::{Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
@@ -204,6 +204,7 @@ impl House {
                     endpoint: endpoint.clone(),
                     files: household.files.clone(),
                     ledger: shelves.ledger.clone(),
+                    lists: Lists::default(),
                 }),
                 shelves,
                 roster: Arc::default(),

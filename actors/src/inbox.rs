@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use playhouse_protocols::packetchat::{Numbering, Response};
+use playhouse_protocols::packetchat::incoming_head;
 use tokio::time::Instant;
 
 /// The pause before the first repeat; each one after it is twice as long.
@@ -15,6 +15,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(125);
 const REPEATS: u32 = 5;
 /// Messages whose receipts are waited for at once; the others wait for their turn.
 const WINDOW: usize = 64;
+/// What a message takes beside its text, in bytes, about: empty ones are no less work.
+const OVERHEAD: usize = 256;
 /// Messages that were given up whose receipt may still come.
 const GIVEN_UP: usize = 64;
 
@@ -67,14 +69,18 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    fn packet(&self) -> Bytes {
-        Response::Incoming {
-            sender: self.from,
-            message: self.number,
-            text: &self.text,
+    /// What it takes of what may wait.
+    fn cost(&self) -> usize {
+        self.text.len() + OVERHEAD
+    }
+
+    fn packet(&self) -> Outgoing {
+        let head = incoming_head(self.from, self.number, self.text.len());
+        Outgoing {
+            number: self.number,
+            head: Bytes::copy_from_slice(&head),
+            text: self.text.clone(),
         }
-        .packet(Numbering::Client)
-        .into()
     }
 }
 
@@ -99,11 +105,13 @@ pub struct Inbox {
 pub struct Outgoing {
     /// The server's number of the message.
     pub number: u64,
-    pub wire: Bytes,
+    pub head: Bytes,
+    /// Shared with all who get the same words.
+    pub text: Bytes,
 }
 
 impl Inbox {
-    /// Bytes of text that wait or are on their way.
+    /// Bytes that wait or are on their way.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -113,10 +121,10 @@ impl Inbox {
     /// # Errors
     /// The message, if there is no room for it.
     pub fn push(&mut self, incoming: Incoming, limit: usize) -> Result<(), Incoming> {
-        if self.bytes + incoming.text.len() > limit {
+        if self.bytes + incoming.cost() > limit {
             return Err(incoming);
         }
-        self.bytes += incoming.text.len();
+        self.bytes += incoming.cost();
         self.waiting.push_back(incoming);
         Ok(())
     }
@@ -129,7 +137,7 @@ impl Inbox {
             .position(|flight| flight.incoming.number == number);
         if let Some(at) = flying {
             let incoming = self.flying.swap_remove(at).incoming;
-            self.bytes -= incoming.text.len();
+            self.bytes -= incoming.cost();
             return incoming.sender;
         }
         let at = self.given_up.iter().position(|(late, _)| *late == number)?;
@@ -148,10 +156,7 @@ impl Inbox {
                 flight.repeats += 1;
                 flight.pause *= 2;
                 flight.due = now + flight.pause;
-                out.push(Outgoing {
-                    number: flight.incoming.number,
-                    wire: flight.incoming.packet(),
-                });
+                out.push(flight.incoming.packet());
                 at += 1;
             } else {
                 let incoming = self.flying.swap_remove(at).incoming;
@@ -161,10 +166,7 @@ impl Inbox {
         while self.flying.len() < WINDOW
             && let Some(incoming) = self.waiting.pop_front()
         {
-            out.push(Outgoing {
-                number: incoming.number,
-                wire: incoming.packet(),
-            });
+            out.push(incoming.packet());
             self.flying.push(Flight {
                 incoming,
                 due: now + FIRST_PAUSE,
@@ -176,7 +178,7 @@ impl Inbox {
     }
 
     fn give_up(&mut self, incoming: Incoming) {
-        self.bytes -= incoming.text.len();
+        self.bytes -= incoming.cost();
         if let Some(sender) = &incoming.sender {
             sender.tell(Fate::GivenUp);
         }
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn a_message_is_repeated_five_times_with_growing_pauses() {
         let (mut inbox, start) = (Inbox::default(), Instant::now());
-        inbox.push(message(7), 100).unwrap();
+        inbox.push(message(7), 1000).unwrap();
         let mut at = Vec::new();
         let mut now = start;
         assert_eq!(numbers(&inbox.due(now)), [7]);
@@ -240,7 +242,7 @@ mod tests {
     fn a_receipt_ends_the_repeats_and_makes_room_for_the_next() {
         let (mut inbox, now) = (Inbox::default(), Instant::now());
         for number in 0..100 {
-            inbox.push(message(number), 1000).unwrap();
+            inbox.push(message(number), 100_000).unwrap();
         }
         let first = numbers(&inbox.due(now));
         assert_eq!(first, (0..64).collect::<Vec<_>>());
@@ -249,13 +251,14 @@ mod tests {
         }
         assert_eq!(numbers(&inbox.due(now)), (64..74).collect::<Vec<_>>());
         inbox.received(3);
-        assert_eq!(inbox.bytes(), 90 * 5);
+        assert_eq!(inbox.bytes(), 90 * message(0).cost());
     }
 
     #[test]
     fn what_waits_is_bounded() {
         let mut inbox = Inbox::default();
-        assert!(inbox.push(message(1), 9).is_ok());
-        assert_eq!(inbox.push(message(2), 9).unwrap_err().number, 2);
+        let limit = message(1).cost() * 2 - 1;
+        assert!(inbox.push(message(1), limit).is_ok());
+        assert_eq!(inbox.push(message(2), limit).unwrap_err().number, 2);
     }
 }

@@ -9,6 +9,7 @@ mod channel;
 mod chatroom;
 mod courier;
 mod datagrams;
+mod desk;
 mod disk;
 mod download;
 mod endpoint;

@@ -13,17 +13,15 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::datagrams::Letters;
-use crate::endpoint::{Adopt, Deliver, Endpoint, Refuse, Unexpect};
-use crate::file_store::{Begin, FileStore, FindFile, ListFiles, Open, draw};
-use crate::house::Rooms;
+use crate::desk::{Desk, Listed};
+use crate::endpoint::{Adopt, Deliver, Refuse, Unexpect};
+use crate::file_store::{Begin, FindFile, ListFiles, Open, draw};
 use crate::inbox::{Delivery, Fate, Inbox, Incoming, Sender};
-use crate::ledger::Ledger;
 use crate::lobby::{Join, NameOf, Speak, Who};
 use crate::messages::{Dismiss, Heard, Observation, Observe, Receipt, Service};
 use crate::refusals::Refusal;
 use crate::roster::Transfer;
 use crate::seat::Seated;
-use crate::watch::Post;
 
 /// What a session asks the house that is not answered yet, at once; more is not looked at.
 const ASKING: usize = 32;
@@ -39,14 +37,6 @@ pub struct Packet {
     pub from: SocketAddr,
     /// A request that can be decoded.
     pub packet: Bytes,
-}
-
-/// What every session can reach.
-pub struct Desk {
-    pub rooms: Arc<Rooms>,
-    pub endpoint: Post<Endpoint>,
-    pub files: Post<FileStore>,
-    pub ledger: Ledger,
 }
 
 /// What became of what the user sent.
@@ -106,6 +96,11 @@ impl Session {
     fn answer(&self, to: SocketAddr, numbering: Numbering, response: &Response<'_>) {
         let letters = Letters::one(to, response.packet(numbering));
         self.desk.endpoint.do_send(letters);
+    }
+
+    fn list(&self, to: SocketAddr, listed: Listed, numbering: Numbering, list: Arc<[u64]>) {
+        let packet = self.desk.lists.packet(listed, numbering, list);
+        self.desk.endpoint.do_send(Letters::one(to, packet));
     }
 
     fn refuse(&self, refusal: Refusal) {
@@ -244,7 +239,7 @@ impl Session {
         let who = async move { lobby?.send(Who(Service::Packetchat)).await.ok() };
         self.ask(ctx, who, move |this, who| {
             if let Some(users) = who {
-                this.answer(from, Numbering::Client, &Response::Users(users.to_vec()));
+                this.list(from, Listed::Users, Numbering::Client, users);
             }
         });
     }
@@ -350,7 +345,7 @@ impl Session {
             self.desk.endpoint.do_send(Deliver {
                 session: self.row.session,
                 message: outgoing.number,
-                letters: Letters::one(self.row.address, outgoing.wire),
+                letters: Letters::parts(self.row.address, outgoing.head, outgoing.text),
             });
         }
         let forgotten = self.inbox.forgotten();
@@ -382,8 +377,8 @@ impl Session {
         let files = self.desk.files.addr();
         let list = async move { files?.send(ListFiles).await.ok() };
         self.ask(ctx, list, move |this, list| {
-            if let Some(list) = list {
-                this.answer(from, numbering, &Response::Files(list.to_vec()));
+            if let Some(files) = list {
+                this.list(from, Listed::Files, numbering, files);
             }
         });
     }

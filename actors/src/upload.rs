@@ -18,7 +18,7 @@ use crate::refusals::Refusal;
 use crate::watch::Post;
 
 /// Chunks that may wait for the disk; what comes beyond is not looked at, and comes again.
-const WAITING: usize = 4096;
+const WAITING: usize = 1024;
 /// Bytes that are written between two looks at what is free on the disk.
 const LOOK_EVERY: u64 = 1 << 20;
 /// Bytes of an acknowledgement.
@@ -133,11 +133,8 @@ impl Upload {
             let transaction = self.row.transaction;
             Response::UploadChunk { transaction, chunk }.encode(numbering, &mut wire);
         }
-        self.endpoint.do_send(Letters {
-            to,
-            wire: wire.freeze(),
-            each: ACKNOWLEDGEMENT,
-        });
+        let letters = Letters::many(to, ACKNOWLEDGEMENT, wire.freeze());
+        self.endpoint.do_send(letters);
     }
 
     /// Has what waits written.
@@ -264,7 +261,10 @@ fn write_all(
         Some(partial) => partial,
         None => place.insert(Partial::open(&shelves.folder, row).map_err(failed)?),
     };
-    let bytes = chunks.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() as u64;
+    // What is there already takes no place.
+    let is_new = |(chunk, _): &&(u32, &[u8])| !partial.received().contains(*chunk);
+    let new = chunks.iter().filter(is_new);
+    let bytes = new.map(|(_, bytes)| bytes.len()).sum::<usize>() as u64;
     *unlooked += bytes;
     if *unlooked >= LOOK_EVERY {
         *unlooked = 0;
@@ -276,7 +276,7 @@ fn write_all(
         return Err(Refusal::Quota);
     }
     let written = partial.write(chunks);
-    // What was there already takes no place, and what failed neither.
+    // What came twice takes no place, and what failed neither.
     let new = written.as_ref().copied().unwrap_or(0);
     shelves.room.give(bytes - new.min(bytes));
     written.map_err(failed)?;

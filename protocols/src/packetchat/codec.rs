@@ -36,6 +36,8 @@ pub const CHUNK: usize = 256;
 pub const MAX_PACKET: usize = 65_507;
 /// The longest text of a message, in bytes: a request has the longest head before it.
 pub const MAX_TEXT: usize = MAX_PACKET - 28;
+/// Bytes of a message for a user before its text.
+pub const INCOMING_HEAD: usize = 20;
 /// The longest name of a file, in bytes.
 pub const MAX_FILE_NAME: usize = 1024;
 /// The most numbers that a list has.
@@ -340,6 +342,17 @@ fn put_numbers(out: &mut impl BufMut, numbers: &[u64]) {
     }
 }
 
+/// A message for a user, up to its text of so many bytes ([`MAX_TEXT`] at most), which follows.
+pub fn incoming_head(sender: u64, message: u64, text: usize) -> [u8; INCOMING_HEAD] {
+    let mut head = [0; INCOMING_HEAD];
+    let mut out = &mut head[..];
+    out.put_u16(types::INCOMING);
+    out.put_u64(sender);
+    out.put_u64(message);
+    out.put_u16(u16::try_from(text).unwrap_or(u16::MAX));
+    head
+}
+
 impl Response<'_> {
     /// Appends the packet, in the numbering of the request that it answers. Lists are cut to what one
     /// datagram takes.
@@ -373,10 +386,9 @@ impl Response<'_> {
                 message,
                 text,
             } => {
-                out.put_u16(types::INCOMING);
-                out.put_u64(*sender);
-                out.put_u64(*message);
-                put_blob(out, text);
+                let text = &text[..text.len().min(MAX_TEXT)];
+                out.put_slice(&incoming_head(*sender, *message, text.len()));
+                out.put_slice(text);
             }
             Response::Files(files) => {
                 out.put_u16(about_files(AboutFiles::Files));
