@@ -15,6 +15,9 @@ use support::House;
 /// After how long clients ask again: longer than most packets take, and much shorter than by default.
 const REPEAT: Duration = Duration::from_millis(40);
 
+/// A sender, and what it says.
+type Said = (u64, Vec<u8>);
+
 #[test]
 fn each_message_arrives_once() {
     const USERS: usize = 10;
@@ -32,10 +35,10 @@ fn each_message_arrives_once() {
         .collect();
     let users: Vec<u64> = clients.iter().map(|client| client.user).collect();
 
-    // Who says what to whom.
+    // To whom each says what.
     let mut random = Random(2);
     let mut said: Vec<Vec<(u64, Vec<u8>)>> = Vec::new();
-    let mut expected: HashMap<u64, HashSet<(u64, Vec<u8>)>> = HashMap::new();
+    let mut expected: HashMap<u64, HashSet<Said>> = HashMap::new();
     for sender in &users {
         let mut own = Vec::new();
         for n in 0..EACH {
@@ -52,21 +55,21 @@ fn each_message_arrives_once() {
 
     let finished = AtomicUsize::new(0);
     let finished = &finished;
-    let heard: Vec<(u64, HashMap<u64, (u64, Vec<u8>)>)> = thread::scope(|scope| {
+    let heard: Vec<(u64, HashMap<u64, Said>)> = thread::scope(|scope| {
         let threads: Vec<_> = clients
             .into_iter()
             .zip(&said)
             .map(|(mut client, said)| {
                 scope.spawn(move || {
                     // Counted also if this panics, so that nobody waits for it.
-                    let _done = Counted(finished);
+                    let done = Counted(finished);
                     let requests: Vec<Request> = said
                         .iter()
                         .zip(1..)
                         .map(|((to, text), number)| client.message(*to, number, text))
                         .collect();
                     client.ask_all(&requests, |_, _| {});
-                    drop(_done);
+                    drop(done);
                     // All messages have arrived when the last sender knows that its have.
                     let mut heard = HashMap::new();
                     while finished.load(Ordering::Relaxed) < USERS {
@@ -82,7 +85,7 @@ fn each_message_arrives_once() {
     let mut all = 0;
     for (user, heard) in heard {
         // Each number of a message stands for one message.
-        let messages: HashSet<(u64, Vec<u8>)> = heard.values().cloned().collect();
+        let messages: HashSet<Said> = heard.values().cloned().collect();
         assert_eq!(messages.len(), heard.len(), "one came under two numbers");
         assert_eq!(messages, expected.remove(&user).unwrap_or_default());
         all += messages.len();
@@ -102,7 +105,7 @@ impl Drop for Counted<'_> {
 }
 
 /// Takes what there is and comes soon, by the messages' numbers.
-fn hear(client: &mut Client, heard: &mut HashMap<u64, (u64, Vec<u8>)>) {
+fn hear(client: &mut Client, heard: &mut HashMap<u64, Said>) {
     while let Some(message) = client.hear_by(Instant::now() + Duration::from_millis(10)) {
         let said = (message.sender, message.text);
         let before = heard.insert(message.message, said.clone());

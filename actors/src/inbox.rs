@@ -9,6 +9,8 @@ use bytes::Bytes;
 use playhouse_protocols::packetchat::incoming_head;
 use tokio::time::Instant;
 
+use crate::sent::MessageId;
+
 /// The pause before the first repeat; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(125);
 /// How often a message is repeated.
@@ -24,8 +26,7 @@ const GIVEN_UP: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct Delivery {
-    /// The number that the sender gave it.
-    pub message: u64,
+    pub message: MessageId,
     pub fate: Fate,
 }
 
@@ -42,14 +43,13 @@ pub enum Fate {
 /// Who wants to know what becomes of a message.
 #[derive(Debug, Clone)]
 pub struct Sender {
-    pub to: Recipient<Delivery>,
-    /// The number that the sender gave it.
-    pub message: u64,
+    pub seat: Recipient<Delivery>,
+    pub message: MessageId,
 }
 
 impl Sender {
     pub fn tell(&self, fate: Fate) {
-        self.to.do_send(Delivery {
+        self.seat.do_send(Delivery {
             message: self.message,
             fate,
         });

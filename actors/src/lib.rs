@@ -36,6 +36,7 @@ mod refusals;
 mod roster;
 mod seat;
 mod seldom;
+mod sent;
 mod session;
 mod settings;
 mod slots;

@@ -1,7 +1,7 @@
 //! One packetchat session: a user who is reached by datagrams (docs/protocols.md, "packetchat").
 //! The endpoint finds it, times it out and sends for it; what a packet asks is done here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,11 +22,10 @@ use crate::messages::{Dismiss, Heard, Observation, Observe, Receipt, Service};
 use crate::refusals::Refusal;
 use crate::roster::Transfer;
 use crate::seat::Seated;
+use crate::sent::{MessageId, Sent, Way};
 
 /// What a session asks the house that is not answered yet, at once; more is not looked at.
 const ASKING: usize = 32;
-/// Messages of one user whose fate is remembered, so that repeats are known as such.
-const REMEMBERED: usize = 1024;
 /// Broadcasts of one user that the house still works on; more is not looked at.
 const BROADCASTS: usize = 64;
 
@@ -37,16 +36,6 @@ pub struct Packet {
     pub from: SocketAddr,
     /// A request that can be decoded.
     pub packet: Bytes,
-}
-
-/// What became of what the user sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Under this number of the server's.
-    Underway(u64),
-    Arrived,
-    /// It was given up under this number, and is sent under it again.
-    GivenUp(u64),
 }
 
 /// The actor of one session.
@@ -60,8 +49,7 @@ pub struct Session {
     seated: Seated,
     inbox: Inbox,
     timer: Option<(Instant, SpawnHandle)>,
-    sent: HashMap<u64, Way>,
-    sent_order: VecDeque<u64>,
+    sent: Sent,
     broadcasts: VecDeque<oneshot::Receiver<()>>,
     asking: usize,
     /// Files that are about to be opened or begun: their repeats wait for that.
@@ -85,8 +73,7 @@ impl Session {
             desk,
             inbox: Inbox::default(),
             timer: None,
-            sent: HashMap::new(),
-            sent_order: VecDeque::new(),
+            sent: Sent::default(),
             broadcasts: VecDeque::new(),
             asking: 0,
             opening: Vec::new(),
@@ -264,45 +251,43 @@ impl Session {
         text: Bytes,
         ctx: &mut Context<Self>,
     ) {
-        let number = match self.sent.get(&message) {
+        let id = MessageId {
+            to: Some(to),
+            number: message,
+        };
+        let now = Instant::now();
+        let number = match self.sent.way(id, now) {
             Some(Way::Arrived) => {
                 return self.answer(from, Numbering::Client, &Response::Message { message });
             }
             Some(Way::Underway(_)) => return,
-            Some(Way::GivenUp(number)) => *number,
+            Some(Way::GivenUp(number)) => number,
             None => draw(Kind::Message),
         };
-        if !self.remember(message, Way::Underway(number)) {
+        if !self.sent.remember(id, Way::Underway(number), now) {
             return self.refuse(Refusal::Busy);
         }
+        let sender = Sender {
+            seat: ctx.address().recipient(),
+            message: id,
+        };
         self.desk.rooms.lobby.do_send(Speak {
             from: self.row.user,
             text,
-            to: Some((
-                to,
-                number,
-                Sender {
-                    to: ctx.address().recipient(),
-                    message,
-                },
-            )),
+            to: Some((to, number, sender)),
             receipt: None,
         });
     }
 
     fn broadcast(&mut self, from: SocketAddr, message: u64, text: Bytes) {
-        if !self.sent.contains_key(&message) {
-            let worked_on = |receipt: &mut oneshot::Receiver<()>| {
-                receipt.try_recv() == Err(oneshot::error::TryRecvError::Empty)
-            };
-            while self
-                .broadcasts
-                .front_mut()
-                .is_some_and(|receipt| !worked_on(receipt))
-            {
-                self.broadcasts.pop_front();
-            }
-            if self.broadcasts.len() == BROADCASTS || !self.remember(message, Way::Arrived) {
+        let id = MessageId {
+            to: None,
+            number: message,
+        };
+        let now = Instant::now();
+        if self.sent.way(id, now).is_none() {
+            self.forget_heard();
+            if self.broadcasts.len() == BROADCASTS || !self.sent.remember(id, Way::Arrived, now) {
                 return self.refuse(Refusal::Busy);
             }
             let (receipt, done) = Receipt::new();
@@ -317,26 +302,16 @@ impl Session {
         self.answer(from, Numbering::Client, &Response::Broadcast { message });
     }
 
-    /// Remembers what became of a message. False if there is no place for it, because all that is
-    /// remembered is still on its way.
-    fn remember(&mut self, message: u64, way: Way) -> bool {
-        if let Some(known) = self.sent.get_mut(&message) {
-            *known = way;
-            return true;
+    /// Forgets the broadcasts that the house has handed on to everyone.
+    fn forget_heard(&mut self) {
+        let underway = |receipt: &mut oneshot::Receiver<()>| {
+            receipt.try_recv() == Err(oneshot::error::TryRecvError::Empty)
+        };
+        while let Some(receipt) = self.broadcasts.front_mut()
+            && !underway(receipt)
+        {
+            self.broadcasts.pop_front();
         }
-        if self.sent_order.len() >= REMEMBERED {
-            let at = self
-                .sent_order
-                .iter()
-                .position(|message| !matches!(self.sent.get(message), Some(Way::Underway(_))));
-            let Some(old) = at.and_then(|at| self.sent_order.remove(at)) else {
-                return false;
-            };
-            self.sent.remove(&old);
-        }
-        self.sent.insert(message, way);
-        self.sent_order.push_back(message);
-        true
     }
 
     /// Sends what has its turn, and comes again for what may have to be repeated.
@@ -534,24 +509,21 @@ impl Handler<Delivery> for Session {
     type Result = ();
 
     fn handle(&mut self, Delivery { message, fate }: Delivery, _: &mut Context<Self>) {
-        let way = match (fate, self.sent.get(&message)) {
-            (Fate::Arrived, _) => Way::Arrived,
-            (Fate::GivenUp, Some(Way::Underway(number))) => Way::GivenUp(*number),
+        let now = Instant::now();
+        let way = match (fate, self.sent.way(message, now)) {
+            (Fate::Arrived, Some(_)) => Way::Arrived,
+            (Fate::GivenUp, Some(Way::Underway(number))) => Way::GivenUp(number),
             (Fate::Nobody, Some(Way::Underway(number))) => {
                 self.refuse(Refusal::UnknownUser);
-                Way::GivenUp(*number)
+                Way::GivenUp(number)
             }
             _ => return,
         };
-        if let Some(known) = self.sent.get_mut(&message) {
-            *known = way;
-        }
+        self.sent.remember(message, way, now);
         if way == Way::Arrived {
-            self.answer(
-                self.row.address,
-                Numbering::Client,
-                &Response::Message { message },
-            );
+            let message = message.number;
+            let arrived = Response::Message { message };
+            self.answer(self.row.address, Numbering::Client, &arrived);
         }
     }
 }

@@ -108,8 +108,8 @@ pub struct Client {
     /// After how long it asks again.
     pub repeat: Duration,
     messages: VecDeque<Incoming>,
-    /// What came while it listened to messages.
-    others: Vec<Packet>,
+    /// What else came.
+    others: VecDeque<Packet>,
 }
 
 impl Client {
@@ -124,7 +124,7 @@ impl Client {
             acknowledges: false,
             repeat: REPEAT,
             messages: VecDeque::new(),
-            others: Vec::new(),
+            others: VecDeque::new(),
         }
     }
 
@@ -177,43 +177,47 @@ impl Client {
         }
     }
 
-    /// The next packet that is no message; messages go to where [`Client::hear`] finds them.
-    fn next(&mut self, until: Instant) -> Option<Packet> {
-        loop {
-            let bytes = self.receive(until)?;
-            match decode_response(&bytes, self.numbering) {
-                Ok(Response::Incoming {
+    /// Takes one datagram, if one comes by then: a message goes to where [`Client::hear`] finds it,
+    /// anything else to the others.
+    fn take(&mut self, until: Instant) -> bool {
+        let Some(bytes) = self.receive(until) else {
+            return false;
+        };
+        match decode_response(&bytes, self.numbering) {
+            Ok(Response::Incoming {
+                sender,
+                message,
+                text,
+            }) => {
+                self.messages.push_back(Incoming {
                     sender,
                     message,
-                    text,
-                }) => {
-                    self.messages.push_back(Incoming {
-                        sender,
-                        message,
-                        text: text.to_vec(),
-                        at: Instant::now(),
-                    });
-                    if self.acknowledges {
-                        self.send(&Request::Received { message });
-                    }
+                    text: text.to_vec(),
+                    at: Instant::now(),
+                });
+                if self.acknowledges {
+                    self.send(&Request::Received { message });
                 }
-                Ok(_) => {
-                    let numbering = self.numbering;
-                    return Some(Packet { bytes, numbering });
-                }
-                Err(e) => panic!("{bytes:?}: {e}"),
             }
+            Ok(_) => {
+                let numbering = self.numbering;
+                self.others.push_back(Packet { bytes, numbering });
+            }
+            Err(e) => panic!("{bytes:?}: {e}"),
         }
+        true
+    }
+
+    /// The next packet that is no message.
+    fn next(&mut self, until: Instant) -> Option<Packet> {
+        while self.others.is_empty() && self.take(until) {}
+        self.others.pop_front()
     }
 
     /// The answer to `request`, if it comes by then.
     fn answer(&mut self, request: &Request, until: Instant) -> Option<Packet> {
-        let is_it = |packet: &Packet| answers(request, &packet.read());
-        if let Some(at) = self.others.iter().position(is_it) {
-            return Some(self.others.remove(at));
-        }
         while let Some(packet) = self.next(until) {
-            if is_it(&packet) {
+            if answers(request, &packet.read()) {
                 return Some(packet);
             }
         }
@@ -222,8 +226,8 @@ impl Client {
 
     /// Takes what is there already: late answers to questions that were asked twice.
     fn clear(&mut self) {
+        while self.take(Instant::now()) {}
         self.others.clear();
-        while self.next(Instant::now()).is_some() {}
     }
 
     /// Asks until there is an answer.
@@ -235,8 +239,8 @@ impl Client {
             if let Some(answer) = self.answer(request, Instant::now() + self.repeat) {
                 return answer;
             }
-            let begin = begun.elapsed();
-            assert!(begin < PATIENCE, "no answer to {request:?}");
+            let waits = begun.elapsed();
+            assert!(waits < PATIENCE, "no answer to {request:?}");
         }
     }
 
@@ -369,13 +373,7 @@ impl Client {
 
     /// The next message, if one comes by then.
     pub fn hear_by(&mut self, until: Instant) -> Option<Incoming> {
-        while self.messages.is_empty() {
-            match self.next(until) {
-                Some(packet) => self.others.push(packet),
-                // One may have come just before.
-                None => break,
-            }
-        }
+        while self.messages.is_empty() && self.take(until) {}
         self.messages.pop_front()
     }
 
