@@ -20,6 +20,8 @@ const MAX_SIZE: u64 = u32::MAX as u64;
 pub enum FilesError {
     #[error("server.data_dir: {0}")]
     DataDir(StorageError),
+    #[error("server.data_dir: {0}: there is no such folder")]
+    NoDataDir(PathBuf),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("{path}: can't look at it: {source}")]
@@ -52,6 +54,10 @@ pub enum FilesError {
 /// # Errors
 /// The folder can't be used; a file is not there or is not clear; reading or writing fails.
 pub fn run(data_dir: &Path, command: FilesCommand) -> Result<(), FilesError> {
+    // A typing mistake is no empty list.
+    if !matches!(command, FilesCommand::Add { .. }) && !data_dir.is_dir() {
+        return Err(FilesError::NoDataDir(data_dir.to_owned()));
+    }
     let index = Folder::open(data_dir)
         .and_then(|folder| Index::open(&folder))
         .map_err(FilesError::DataDir)?;

@@ -1,7 +1,9 @@
 //! `playhouse serve`: opens the house, says where, and closes it when it is told to.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use actix::{Addr, System};
@@ -12,8 +14,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{Config, Server};
 use crate::show;
 
-/// Open files that are not connections: videos being read, event loops, logs.
+/// Open files that are neither connections nor transfers: videos being read, event loops, logs.
 const RESERVED_FILES: usize = 64;
+/// Open files of a transfer: an upload has its content and its log.
+const FILES_A_TRANSFER: usize = 2;
 
 /// Why the house is not open.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,11 @@ pub fn check_folders(server: &Server) -> Result<(), ServeError> {
         path: server.videos_dir.clone(),
         source,
     })?;
-    std::fs::create_dir_all(&server.data_dir)
+    DirBuilder::new()
+        .recursive(true)
+        // Keys and files of people are in it.
+        .mode(0o700)
+        .create(&server.data_dir)
         .and_then(|()| tempfile::tempfile_in(&server.data_dir))
         .map_err(|source| ServeError::Folder {
             key: "server.data_dir",
@@ -65,7 +73,13 @@ pub fn run(
     let mut settings = config.settings();
     if open_files > 0 {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-        let most = files.saturating_sub(RESERVED_FILES).max(1);
+        // Those of one busy address, but no more than a quarter of what there is.
+        let transfers = settings
+            .files
+            .transfers_per_address
+            .saturating_mul(FILES_A_TRANSFER);
+        let reserved = RESERVED_FILES + transfers.min(files / 4);
+        let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {
             tracing::warn!(
                 open_files,

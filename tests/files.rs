@@ -85,6 +85,14 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn files_are_added_listed_extracted_and_removed() {
     let desk = Desk::new();
+    // A typing mistake makes no folder.
+    let said = desk.fails(&["list"]);
+    assert!(
+        said.contains("server.data_dir") && said.contains("no such folder"),
+        "{said}"
+    );
+    assert!(!desk.path("data").exists());
+    fs::create_dir(desk.path("data")).unwrap();
     assert_eq!(desk.list(), [Value::Null; 0]);
     assert!(desk.does(&["list"]).ends_with("\n0 files, 0 B\n"));
 

@@ -24,6 +24,7 @@ use crate::rates::Rates;
 use crate::refusals::{Refusal, Refusals};
 use crate::roster::{Mover, Place, Roster, Seat, Transfer};
 use crate::session::Packet;
+use crate::slots::Slot;
 use crate::upload::Upload;
 use crate::watch;
 
@@ -46,7 +47,7 @@ pub struct Refuse {
 /// A transfer has begun.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Adopt(pub Transfer);
+pub struct Adopt(pub Transfer, pub Option<Slot>);
 
 /// All of an upload is stored.
 #[derive(Message)]
@@ -145,6 +146,7 @@ impl Endpoint {
         let ip = from.ip().to_canonical();
         let request = decode_request(packet).map_err(Refusal::Malformed)?;
         let pinned = self.gate.settings.pin_address;
+        let mut slot = None;
         let session = match request {
             Request::Session { name } => return self.begin(roster, name, from, ip),
             Request::DownloadChunk {
@@ -191,7 +193,7 @@ impl Endpoint {
                     self.answer(from, numbering, &Response::Download { file, transaction });
                     return Ok(());
                 }
-                self.make_room(roster, ip)?;
+                slot = Some(self.make_room(roster, ip)?);
                 Some(session)
             }
             Request::Upload {
@@ -205,7 +207,7 @@ impl Endpoint {
                     self.answer(from, numbering, &Response::Upload { file, transaction });
                     return Ok(());
                 }
-                self.make_room(roster, ip)?;
+                slot = Some(self.make_room(roster, ip)?);
                 Some(session)
             }
             _ => request.session(),
@@ -213,7 +215,7 @@ impl Endpoint {
         let session = session.ok_or(Refusal::UnknownSession)?;
         let seat = roster.session(session, ip, pinned)?;
         let packet = Bytes::copy_from_slice(packet);
-        seat.actor.do_send(Packet { from, packet });
+        seat.actor.do_send(Packet { from, packet, slot });
         Ok(())
     }
 
@@ -229,7 +231,8 @@ impl Endpoint {
         if let Some(session) = roster.known(from, wanted) {
             let seat = roster.session(session, ip, false)?;
             let packet = Request::Preserve { session }.packet().into();
-            seat.actor.do_send(Packet { from, packet });
+            let slot = None;
+            seat.actor.do_send(Packet { from, packet, slot });
             return Ok(());
         }
         if roster.sessions.len() >= self.gate.settings.max_sessions {
@@ -249,13 +252,13 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Makes sure that this address may begin one more transfer.
-    fn make_room(&self, roster: &mut Roster, ip: IpAddr) -> Result<(), Refusal> {
-        let limit = self.gate.shelves.limits.transfers_per_address;
-        if let Some(place) = roster.make_room(ip, limit)? {
-            self.forget(place);
+    /// A place for one more transfer of this address.
+    fn make_room(&self, roster: &mut Roster, ip: IpAddr) -> Result<Slot, Refusal> {
+        let (slot, ended) = roster.make_room(ip)?;
+        if let Some(transfer) = ended {
+            self.forget(transfer);
         }
-        Ok(())
+        Ok(slot)
     }
 
     fn answer(&mut self, to: SocketAddr, numbering: Numbering, response: &Response<'_>) {
@@ -265,12 +268,7 @@ impl Endpoint {
 
     /// Who moves this file; woken up if it sleeps, or was lost.
     fn awake(&self, place: &mut Place) -> Mover {
-        let lives = match &place.mover {
-            Mover::Asleep => false,
-            Mover::Upload(upload) => upload.connected(),
-            Mover::Download(download) => download.connected(),
-        };
-        if !lives {
+        if !place.mover.is_awake() {
             place.mover = self.wake(&place.transfer);
         }
         place.mover.clone()
@@ -302,9 +300,8 @@ impl Endpoint {
     }
 
     /// A transfer is over, also for the database.
-    fn forget(&self, place: Place) {
-        dismiss(&place.mover);
-        self.gate.desk.files.do_send(match place.transfer {
+    fn forget(&self, transfer: Transfer) {
+        self.gate.desk.files.do_send(match transfer {
             Transfer::Upload(row) => Forget::Upload(row),
             Transfer::Download(row) => Forget::Download(row.transaction),
         });
@@ -335,7 +332,8 @@ impl Endpoint {
         let (mut roster, now) = (gate.roster(), Instant::now());
         let roster = &mut *roster;
         let timeout = gate.settings.session_timeout;
-        let is_silent = |seat: &Seat| now - seat.heard >= timeout;
+        // An actor's end may have been told to an endpoint that was just being rebuilt.
+        let is_silent = |seat: &Seat| now - seat.heard >= timeout || !seat.actor.connected();
         let silent = roster.sessions.iter().filter(|(_, seat)| is_silent(seat));
         let silent: Vec<u64> = silent.map(|(number, _)| *number).collect();
         for session in &silent {
@@ -360,27 +358,21 @@ impl Endpoint {
             };
             if idle >= patience {
                 over.push(*number);
+            } else if !place.mover.is_awake() {
+                place.mover = Mover::Asleep;
             } else if idle >= SLEEP {
-                dismiss(&std::mem::replace(&mut place.mover, Mover::Asleep));
+                place.mover.dismiss();
             }
         }
-        for place in over.into_iter().filter_map(|number| roster.end(number)) {
-            if let Transfer::Upload(row) = &place.transfer
+        for transfer in over.into_iter().filter_map(|number| roster.end(number)) {
+            if let Transfer::Upload(row) = &transfer
                 && !row.finished
             {
                 let rule = "files.upload_expiry_s";
                 tracing::info!(service = "packetchat", peer = %row.address, rule, "an upload was given up");
             }
-            self.forget(place);
+            self.forget(transfer);
         }
-    }
-}
-
-fn dismiss(mover: &Mover) {
-    match mover {
-        Mover::Asleep => {}
-        Mover::Upload(upload) => upload.do_send(Dismiss),
-        Mover::Download(download) => download.do_send(Dismiss),
     }
 }
 
@@ -435,8 +427,9 @@ impl Handler<Unexpect> for Endpoint {
 impl Handler<Adopt> for Endpoint {
     type Result = ();
 
-    fn handle(&mut self, Adopt(transfer): Adopt, _: &mut Context<Self>) {
-        self.gate.roster().adopt(transfer, Duration::ZERO, true);
+    fn handle(&mut self, Adopt(transfer, slot): Adopt, _: &mut Context<Self>) {
+        let mut roster = self.gate.roster();
+        roster.adopt(transfer, slot, Duration::ZERO, true);
     }
 }
 
@@ -457,8 +450,8 @@ impl Handler<Spoiled> for Endpoint {
 
     fn handle(&mut self, Spoiled { transaction }: Spoiled, _: &mut Context<Self>) {
         let ended = self.gate.roster().end(transaction);
-        if let Some(place) = ended {
-            self.forget(place);
+        if let Some(transfer) = ended {
+            self.forget(transfer);
         }
     }
 }

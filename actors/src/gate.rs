@@ -47,7 +47,7 @@ impl Gate {
             self.admit(&mut roster, row, true);
         }
         for left in transfers {
-            roster.adopt(left.transfer, left.idle, left.fresh);
+            roster.adopt(left.transfer, None, left.idle, left.fresh);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -26,6 +26,7 @@ use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};
 use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
 use crate::messages::Service;
+use crate::roster::Roster;
 use crate::settings::{Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
@@ -207,7 +208,9 @@ impl House {
                     lists: Lists::default(),
                 }),
                 shelves,
-                roster: Arc::default(),
+                roster: Arc::new(Mutex::new(Roster::new(
+                    settings.files.transfers_per_address,
+                ))),
                 arbiter: arbiter.clone(),
                 supervisor: supervisor.clone(),
                 closing: Arc::default(),

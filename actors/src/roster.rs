@@ -10,8 +10,10 @@ use playhouse_storage::{DownloadRow, UploadRow};
 use tokio::time::Instant;
 
 use crate::download::Download;
+use crate::messages::Dismiss;
 use crate::refusals::Refusal;
 use crate::session::Session;
+use crate::slots::{Slot, Slots};
 use crate::upload::Upload;
 
 /// A download that was not asked for a chunk for so long gives its place to a new transfer of its
@@ -66,6 +68,26 @@ pub enum Mover {
     Download(Addr<Download>),
 }
 
+impl Mover {
+    /// Whether it runs.
+    pub fn is_awake(&self) -> bool {
+        match self {
+            Mover::Asleep => false,
+            Mover::Upload(upload) => upload.connected(),
+            Mover::Download(download) => download.connected(),
+        }
+    }
+
+    /// Lets it go, when it has done what it is at.
+    pub fn dismiss(&self) {
+        match self {
+            Mover::Asleep => {}
+            Mover::Upload(upload) => upload.do_send(Dismiss),
+            Mover::Download(download) => download.do_send(Dismiss),
+        }
+    }
+}
+
 /// A transfer, as the endpoint sees it.
 pub struct Place {
     pub transfer: Transfer,
@@ -73,6 +95,8 @@ pub struct Place {
     pub heard: Instant,
     /// No chunk has come or gone since it began here.
     pub fresh: bool,
+    /// `None` if it was here before a restart, and its address has more than there are places.
+    _slot: Option<Slot>,
 }
 
 impl Place {
@@ -85,15 +109,16 @@ impl Place {
     }
 }
 
-#[derive(Default)]
 struct Address {
     sessions: usize,
     transfers: Vec<u64>,
+    /// Those that are about to begin have theirs, too.
+    places: Slots,
 }
 
 /// The endpoint's book.
-#[derive(Default)]
 pub struct Roster {
+    transfers_per_address: usize,
     pub sessions: HashMap<u64, Seat>,
     pub transfers: HashMap<u64, Place>,
     /// Sessions by their first request, to know its repeats.
@@ -104,6 +129,27 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// An empty one; each address may have so many transfers.
+    pub fn new(transfers_per_address: usize) -> Roster {
+        Roster {
+            transfers_per_address,
+            sessions: HashMap::new(),
+            transfers: HashMap::new(),
+            requests: HashMap::new(),
+            addresses: HashMap::new(),
+            receipts: HashMap::new(),
+        }
+    }
+
+    fn address(&mut self, ip: IpAddr) -> &mut Address {
+        let limit = self.transfers_per_address;
+        self.addresses.entry(ip).or_insert_with(|| Address {
+            sessions: 0,
+            transfers: Vec::new(),
+            places: Slots::new(limit),
+        })
+    }
+
     /// The session that a request is the repeat of, if it is one.
     pub fn known(&self, from: SocketAddr, wanted: &str) -> Option<u64> {
         self.requests.get(&(from, wanted.into())).copied()
@@ -118,7 +164,7 @@ impl Roster {
 
     pub fn admit(&mut self, session: u64, seat: Seat) {
         self.requests.insert(seat.request.clone(), session);
-        self.addresses.entry(seat.ip).or_default().sessions += 1;
+        self.address(seat.ip).sessions += 1;
         self.sessions.insert(session, seat);
     }
 
@@ -180,30 +226,26 @@ impl Roster {
         Ok(place)
     }
 
-    /// Makes sure that `ip` may have one more transfer, of `limit`. The transfer that gives way to it,
-    /// if one has to.
+    /// A place for one more transfer of `ip`, and the transfer that gave way to it, if one had to.
     ///
     /// # Errors
-    /// All of them are under way.
-    pub fn make_room(&mut self, ip: IpAddr, limit: usize) -> Result<Option<Place>, Refusal> {
-        let Some(address) = self.addresses.get(&ip) else {
-            return Ok(None);
-        };
-        if address.transfers.len() < limit {
-            return Ok(None);
+    /// All of its transfers are under way.
+    pub fn make_room(&mut self, ip: IpAddr) -> Result<(Slot, Option<Transfer>), Refusal> {
+        if let Some(slot) = self.address(ip).places.take() {
+            return Ok((slot, None));
         }
         let now = Instant::now();
-        let longest_idle = address
-            .transfers
-            .iter()
-            .filter_map(|number| Some((number, self.transfers.get(number)?)))
+        let places = self.address(ip).places.clone();
+        let longest_idle = self.address(ip).transfers.clone();
+        let longest_idle = longest_idle
+            .into_iter()
+            .filter_map(|number| Some((number, self.transfers.get(&number)?)))
             .filter(|(_, place)| place.gives_way(now))
             .min_by_key(|(_, place)| place.heard)
-            .map(|(number, _)| *number);
-        match longest_idle {
-            Some(number) => Ok(self.end(number)),
-            None => Err(Refusal::TooManyTransfers),
-        }
+            .map(|(number, _)| number);
+        let ended = longest_idle.and_then(|number| self.end(number));
+        let slot = places.take().ok_or(Refusal::TooManyTransfers)?;
+        Ok((slot, ended))
     }
 
     /// The transaction in which `session` downloads this file already: a request for it was repeated.
@@ -244,8 +286,9 @@ impl Roster {
     }
 
     /// A transfer has begun, and nothing was heard of it for `idle`. `fresh` if no chunk of it is here.
-    pub fn adopt(&mut self, transfer: Transfer, idle: Duration, fresh: bool) {
-        let address = self.addresses.entry(transfer.ip()).or_default();
+    pub fn adopt(&mut self, transfer: Transfer, slot: Option<Slot>, idle: Duration, fresh: bool) {
+        let address = self.address(transfer.ip());
+        let slot = slot.or_else(|| address.places.take());
         address.transfers.push(transfer.number());
         let now = Instant::now();
         let place = Place {
@@ -253,19 +296,21 @@ impl Roster {
             heard: now.checked_sub(idle).unwrap_or(now),
             fresh,
             transfer,
+            _slot: slot,
         };
         self.transfers.insert(place.transfer.number(), place);
     }
 
-    /// A transfer is over.
-    pub fn end(&mut self, number: u64) -> Option<Place> {
+    /// A transfer is over; who moved it stops.
+    pub fn end(&mut self, number: u64) -> Option<Transfer> {
         let place = self.transfers.remove(&number)?;
+        place.mover.dismiss();
         let ip = place.transfer.ip();
         if let Some(address) = self.addresses.get_mut(&ip) {
             address.transfers.retain(|other| *other != number);
         }
         self.drop_if_unused(ip);
-        Some(place)
+        Some(place.transfer)
     }
 
     /// How many uploads and how many downloads there are.

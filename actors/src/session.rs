@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -23,9 +24,12 @@ use crate::refusals::Refusal;
 use crate::roster::Transfer;
 use crate::seat::Seated;
 use crate::sent::{MessageId, Sent, Way};
+use crate::slots::Slot;
 
 /// What a session asks the house that is not answered yet, at once; more is not looked at.
 const ASKING: usize = 32;
+/// The time between two new addresses that are written down.
+const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// Broadcasts of one user that the house still works on; more is not looked at.
 const BROADCASTS: usize = 64;
 
@@ -36,6 +40,8 @@ pub struct Packet {
     pub from: SocketAddr,
     /// A request that can be decoded.
     pub packet: Bytes,
+    /// The place of the transfer that it asks for, if it asks for one.
+    pub slot: Option<Slot>,
 }
 
 /// The actor of one session.
@@ -45,6 +51,8 @@ pub struct Session {
     restored: bool,
     /// Whether the cookie may go out.
     is_here: bool,
+    /// When its new address was written down last.
+    moved: Option<Instant>,
     desk: Arc<Desk>,
     seated: Seated,
     inbox: Inbox,
@@ -70,6 +78,7 @@ impl Session {
             row,
             restored,
             is_here: false,
+            moved: None,
             desk,
             inbox: Inbox::default(),
             timer: None,
@@ -83,6 +92,32 @@ impl Session {
     fn answer(&self, to: SocketAddr, numbering: Numbering, response: &Response<'_>) {
         let letters = Letters::one(to, response.packet(numbering));
         self.desk.endpoint.do_send(letters);
+    }
+
+    /// Answers and messages go to where it was heard of last; also after a restart, if that is not too
+    /// new.
+    fn heard_from(&mut self, from: SocketAddr, ctx: &mut Context<Self>) {
+        if self.row.address == from {
+            return;
+        }
+        self.row.address = from;
+        let now = Instant::now();
+        if !self.is_here || self.moved.is_some_and(|moved| now - moved < BETWEEN_MOVES) {
+            return;
+        }
+        self.moved = Some(now);
+        let session = self.row.session;
+        let moved = self.desk.ledger.write(Durability::Process, move |index| {
+            index.move_session(session, from)
+        });
+        moved
+            .into_actor(self)
+            .map(|moved, _, _| {
+                if let Err(error) = moved {
+                    tracing::error!(%error, "a session that has moved");
+                }
+            })
+            .spawn(ctx);
     }
 
     fn list(&self, to: SocketAddr, listed: Listed, numbering: Numbering, list: Arc<[u64]>) {
@@ -183,6 +218,7 @@ impl Session {
         from: SocketAddr,
         packet: &Bytes,
         request: Request<'_>,
+        slot: Option<Slot>,
         ctx: &mut Context<Self>,
     ) {
         match request {
@@ -207,13 +243,13 @@ impl Session {
             } => self.file_data(from, file, numbering, ctx),
             Request::Download {
                 file, numbering, ..
-            } => self.download(from, file, numbering, ctx),
+            } => self.download(from, file, numbering, slot, ctx),
             Request::Upload {
                 size,
                 name,
                 numbering,
                 ..
-            } => self.upload(from, size, packet.slice_ref(name), numbering, ctx),
+            } => self.upload(from, size, packet.slice_ref(name), numbering, slot, ctx),
             // These are the endpoint's and the movers'.
             Request::Session { .. }
             | Request::DownloadChunk { .. }
@@ -371,7 +407,7 @@ impl Session {
             Some(Ok(found)) => {
                 let response = Response::FileData {
                     file,
-                    // Longer ones can come from the command line only.
+                    // Longer ones are not taken, neither here nor from the operator.
                     size: u32::try_from(found.size).unwrap_or(u32::MAX),
                     name: &found.name,
                 };
@@ -387,6 +423,7 @@ impl Session {
         from: SocketAddr,
         file: u64,
         numbering: Numbering,
+        slot: Option<Slot>,
         ctx: &mut Context<Self>,
     ) {
         let open = Open {
@@ -398,7 +435,9 @@ impl Session {
         let opened = async move { files?.send(open).await.ok() };
         self.open(Opening::Download(file), ctx, opened, move |this, row| {
             let transaction = row.transaction;
-            this.desk.endpoint.do_send(Adopt(Transfer::Download(row)));
+            this.desk
+                .endpoint
+                .do_send(Adopt(Transfer::Download(row), slot));
             this.answer(from, numbering, &Response::Download { file, transaction });
         });
     }
@@ -409,6 +448,7 @@ impl Session {
         size: u32,
         name: Bytes,
         numbering: Numbering,
+        slot: Option<Slot>,
         ctx: &mut Context<Self>,
     ) {
         let begin = Begin {
@@ -421,7 +461,9 @@ impl Session {
         let begun = async move { files?.send(begin).await.ok() };
         self.open(Opening::Upload(size, name), ctx, begun, move |this, row| {
             let (file, transaction) = (row.file, row.transaction);
-            this.desk.endpoint.do_send(Adopt(Transfer::Upload(row)));
+            this.desk
+                .endpoint
+                .do_send(Adopt(Transfer::Upload(row), slot));
             this.answer(from, numbering, &Response::Upload { file, transaction });
         });
     }
@@ -462,13 +504,14 @@ impl Actor for Session {
 impl Handler<Packet> for Session {
     type Result = ();
 
-    fn handle(&mut self, Packet { from, packet }: Packet, ctx: &mut Context<Self>) {
-        self.row.address = from;
+    fn handle(&mut self, packet: Packet, ctx: &mut Context<Self>) {
+        let Packet { from, packet, slot } = packet;
+        self.heard_from(from, ctx);
         // Before that, only a repeat of the first request can know us; the cookie is on its way.
         if self.is_here
             && let Ok(request) = decode_request(&packet)
         {
-            self.dispatch(from, &packet, request, ctx);
+            self.dispatch(from, &packet, request, slot, ctx);
         }
     }
 }

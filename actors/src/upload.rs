@@ -55,6 +55,8 @@ pub struct Upload {
     /// `None` while the disk's thread has it, and before the first chunk.
     partial: Option<Partial>,
     writing: bool,
+    /// It goes when it has done what it is at: nobody else may write meanwhile.
+    leaving: bool,
     waiting: Vec<Chunks>,
     waiting_chunks: usize,
     /// Bytes written since the last look at what is free.
@@ -92,6 +94,7 @@ impl Upload {
             endpoint,
             partial: None,
             writing: false,
+            leaving: false,
             waiting: Vec::new(),
             waiting_chunks: 0,
             unlooked: 0,
@@ -168,6 +171,7 @@ impl Upload {
             Ok(Outcome::Spoiled) => {
                 let transaction = self.row.transaction;
                 self.endpoint.do_send(Spoiled { transaction });
+                self.go_on(ctx);
             }
             Err(refusal) => {
                 for batch in &written.batches {
@@ -189,6 +193,13 @@ impl Upload {
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         self.writing = false;
         self.write(ctx);
+        self.leave_if_idle(ctx);
+    }
+
+    fn leave_if_idle(&mut self, ctx: &mut Context<Self>) {
+        if self.leaving && !self.writing {
+            ctx.stop();
+        }
     }
 
     /// All is there: it becomes a file, and then those who sent the last of it hear so.
@@ -317,7 +328,8 @@ impl Handler<Dismiss> for Upload {
     type Result = ();
 
     fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        ctx.stop();
+        self.leaving = true;
+        self.leave_if_idle(ctx);
     }
 }
 

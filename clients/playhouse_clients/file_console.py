@@ -59,7 +59,7 @@ class FileConsole(Console):
         files = self.session.files()
         width = max((len(file.name) for file in files), default=0)
         for file in files:
-            self.terminal.say(f"{file.number:20}  {file.name:{width}}  {file.size:,} bytes")
+            self.terminal.say(f"{file.hex}  {file.name:{width}}  {file.size:,} bytes")
         if not files:
             self.terminal.say("There are no files.")
         self.terminal.tell("files", files=[_members(file) for file in files])
@@ -86,7 +86,7 @@ class FileConsole(Console):
         files: List[File] = self.session.files()
         for file in files:
             word, _, to = rest.partition(" ")
-            if word == str(file.number):
+            if word == file.hex:
                 return file, to.strip()
         fitting = [file.name for file in files if (rest + " ").startswith(file.name + " ")]
         name = max(fitting, key=len, default=rest)
@@ -123,8 +123,8 @@ class FileConsole(Console):
 
 
 def _members(file: File) -> Dict[str, Any]:
-    # The number as text: it has 64 bits, and many readers of JSON keep 53.
-    return {"number": str(file.number), "name": file.name, "size": file.size}
+    # As text, as `playhouse files` has it: many readers of JSON keep 53 bits of a number, and it has 64.
+    return {"number": file.hex, "name": file.name, "size": file.size}
 
 
 def _positive(text: str) -> int:

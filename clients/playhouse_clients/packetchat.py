@@ -52,6 +52,11 @@ class File:
     sha256: str = ""
     path: str = ""
 
+    @property
+    def hex(self) -> str:
+        """The number as people read it and the operator's commands take it."""
+        return f"{self.number:016x}"
+
 
 def only_file(name: str, files: Sequence[File]) -> File:
     """The one that is called that. ClientError: there is none, or there are several."""
@@ -59,7 +64,7 @@ def only_file(name: str, files: Sequence[File]) -> File:
     if not found:
         raise ClientError(f"there is no file called {name}")
     if len(found) > 1:
-        numbers = ", ".join(str(file.number) for file in found)
+        numbers = ", ".join(file.hex for file in found)
         raise ClientError(f"several files are called {name}, so take one by its number: {numbers}")
     return found[0]
 

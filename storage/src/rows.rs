@@ -36,7 +36,7 @@ pub struct SessionRow {
     pub wanted: String,
     /// The name that the user got.
     pub name: String,
-    /// Where the user was last seen.
+    /// Where the user was last heard of, as far as it was written down.
     pub address: SocketAddr,
 }
 
@@ -111,6 +111,18 @@ impl Index {
                 row.name,
                 row.address.to_string(),
             ],
+        )?;
+        Ok(())
+    }
+
+    /// A session's user is heard of from another address. Fine if it isn't there any more.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn move_session(&self, session: u64, address: SocketAddr) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE sessions SET address = ? WHERE session = ?",
+            params![address.to_string(), session.cast_signed()],
         )?;
         Ok(())
     }

@@ -34,6 +34,13 @@ fn rows_come_back_as_they_went_in() {
     ];
     for row in &sessions {
         index.insert_session(row).unwrap();
+        let (elsewhere, home) = ("[::1]:9".parse().unwrap(), row.address);
+        for address in [elsewhere, home] {
+            index.move_session(row.session, address).unwrap();
+            let rows = index.sessions().unwrap();
+            let moved = rows.iter().find(|other| other.session == row.session);
+            assert_eq!(moved.unwrap().address, address);
+        }
     }
     let uploads = [
         UploadRow {

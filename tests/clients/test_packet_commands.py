@@ -74,7 +74,7 @@ class ScriptTest(unittest.TestCase):
                 self.assertEqual(lines[0], "There are no files.")
                 figures = f"10,243 bytes in \\d\\.\\d s \\(.* MB/s\\), SHA-256 {DIGEST}"
                 self.assertRegex(lines[1], f"^uploaded a file.bin: {figures}$")
-                self.assertEqual(lines[2], f"{number:20}  a file.bin  10,243 bytes")
+                self.assertEqual(lines[2], f"{number:016x}  a file.bin  10,243 bytes")
                 self.assertRegex(lines[3], f"^downloaded a file.bin to {self.folder}/one: {figures}$")
                 target = self.folder / "one"
                 self.assertEqual(target.read_bytes(), DATA)
@@ -87,7 +87,7 @@ class ScriptTest(unittest.TestCase):
             number = house.add_file("old file", b"")
             done = talk(
                 packetchat(house, "anna", "--json"),
-                f"/upload {source}\n/files\n/download {number} {self.folder}\n@anna me\n/wait-message anna\n/who\n",
+                f"/upload {source}\n/files\n/download {number:016x} {self.folder}\n@anna me\n/wait-message anna\n/who\n",
             )
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             events = {line["event"]: line for line in json_lines(done.stdout)}
@@ -100,11 +100,11 @@ class ScriptTest(unittest.TestCase):
             self.assertEqual(
                 events["files"]["files"],
                 [
-                    {"number": str(number), "name": "old file", "size": 0},
-                    {"number": str(uploaded), "name": "x", "size": len(DATA)},
+                    {"number": f"{number:016x}", "name": "old file", "size": 0},
+                    {"number": f"{uploaded:016x}", "name": "x", "size": len(DATA)},
                 ],
             )
-            self.assertEqual((events["uploaded"]["number"], events["uploaded"]["sha256"]), (str(uploaded), DIGEST))
+            self.assertEqual((events["uploaded"]["number"], events["uploaded"]["sha256"]), (f"{uploaded:016x}", DIGEST))
             self.assertEqual(events["downloaded"]["path"], str(self.folder / "old file"))
             (first, *_) = [line for line in json_lines(done.stdout) if line["event"] == "progress"]
             first.pop("bytes_per_second")
@@ -195,7 +195,7 @@ class TerminalTest(TerminalCase):
             house.ignores = lambda name, values: False
             self.wait_for(f"downloaded clip to {folder}/clip: 10,243 bytes in ")
             self.assertEqual(Path(folder, "clip").read_bytes(), DATA)
-            self.type(f"/download {number} {folder}\n")
+            self.type(f"/download {number:016x} {folder}\n")
             self.wait_for("exists already")  # and it goes on
             self.type("/quit\n")
             self.assertEqual(process.wait(PATIENCE), 0)
