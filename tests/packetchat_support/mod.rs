@@ -836,3 +836,50 @@ async fn carry(back: Arc<tokio::net::UdpSocket>, way: Arc<Way>) {
         }
     }
 }
+
+// ---------------------------------------------------------------------------------------------------
+// What several test programs say
+
+pub const NUMBERINGS: [Numbering; 2] = [Numbering::Document, Numbering::Client];
+/// A session ends when it is silent for a second.
+pub const SHORT_SESSIONS: (&str, &str) = ("PACKETCHAT__SESSION_TIMEOUT_S", "1");
+/// How often somebody says something who is to stay in a house with short sessions.
+pub const SIGN_OF_LIFE: Duration = Duration::from_millis(100);
+
+/// The log's lines about packets without an answer that name this rule.
+pub fn refusals(house: &House, rule: &str) -> Vec<serde_json::Value> {
+    let log = house.log();
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["message"] == "no answer")
+        .filter(|line| line["rule"].as_str().unwrap().contains(rule))
+        .collect()
+}
+
+/// However often this limit was reached, the log has one warning that names its key.
+pub fn assert_logged_once(house: &House, key: &str) {
+    let lines = refusals(house, key);
+    assert_eq!(lines.len(), 1, "{key}: {lines:?}");
+    assert_eq!(lines[0]["level"], "WARN");
+}
+
+pub fn sorted<const N: usize>(mut numbers: [u64; N]) -> [u64; N] {
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Every path in `folder`, and below.
+pub fn paths(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            let below = match path.is_dir() {
+                true => paths(&path),
+                false => Vec::new(),
+            };
+            [vec![path.to_string_lossy().into_owned()], below].concat()
+        })
+        .collect()
+}
