@@ -97,6 +97,7 @@ struct PacketchatKeys {
     pin_address: bool,
     max_sessions: usize,
     sessions_per_address: usize,
+    backlog_mb: usize,
     packets_per_s: u32,
 }
 
@@ -107,6 +108,7 @@ struct Files {
     min_free_mb: u64,
     upload_expiry_s: u64,
     transfers_per_address: usize,
+    max_transfers: usize,
 }
 
 /// What is wrong with the configuration, every fault with its key and where it was set.
@@ -290,6 +292,16 @@ impl Config {
             "at least 1 a second",
         );
         rule(
+            "packetchat.backlog_mb",
+            (1..=1 << 20).contains(&self.packetchat.backlog_mb),
+            "1 to 1048576 megabytes",
+        );
+        rule(
+            "files.max_transfers",
+            self.files.max_transfers > 0,
+            "at least 1",
+        );
+        rule(
             "files.max_file_mb",
             (1..=4096).contains(&self.files.max_file_mb),
             "1 to 4096 megabytes",
@@ -359,6 +371,7 @@ impl Config {
                 pin_address: self.packetchat.pin_address,
                 max_sessions: self.packetchat.max_sessions,
                 sessions_per_address: self.packetchat.sessions_per_address,
+                backlog_bytes: self.packetchat.backlog_mb << 20,
                 packets_per_s: self.packetchat.packets_per_s,
             }),
             files: FileLimits {
@@ -367,6 +380,8 @@ impl Config {
                 min_free: self.files.min_free_mb << 20,
                 upload_expiry: Duration::from_secs(self.files.upload_expiry_s),
                 transfers_per_address: self.files.transfers_per_address,
+                max_transfers: self.files.max_transfers,
+                max_moving: self.files.max_transfers,
             },
             legacy_gap: Duration::from_millis(self.chatroom.legacy_gap_ms),
             limits: Limits {

@@ -20,7 +20,7 @@ const MAX_SIZE: u64 = u32::MAX as u64;
 pub enum FilesError {
     #[error("server.data_dir: {0}")]
     DataDir(StorageError),
-    #[error("server.data_dir: {0}: there is no such folder")]
+    #[error("server.data_dir: {0}: no server has kept anything there")]
     NoDataDir(PathBuf),
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -55,7 +55,7 @@ pub enum FilesError {
 /// The folder can't be used; a file is not there or is not clear; reading or writing fails.
 pub fn run(data_dir: &Path, command: FilesCommand) -> Result<(), FilesError> {
     // A typing mistake is no empty list.
-    if !matches!(command, FilesCommand::Add { .. }) && !data_dir.is_dir() {
+    if !matches!(command, FilesCommand::Add { .. }) && !Folder::is_used(data_dir) {
         return Err(FilesError::NoDataDir(data_dir.to_owned()));
     }
     let index = Folder::open(data_dir)

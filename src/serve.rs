@@ -73,12 +73,10 @@ pub fn run(
     let mut settings = config.settings();
     if open_files > 0 {
         let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-        // Those of one busy address, but no more than a quarter of what there is.
-        let transfers = settings
-            .files
-            .transfers_per_address
-            .saturating_mul(FILES_A_TRANSFER);
-        let reserved = RESERVED_FILES + transfers.min(files / 4);
+        // A quarter is for transfers. What is not being moved has no file open.
+        let moving = files / 4 / FILES_A_TRANSFER;
+        settings.files.max_moving = settings.files.max_moving.min(moving).max(1);
+        let reserved = RESERVED_FILES + settings.files.max_moving * FILES_A_TRANSFER;
         let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {
             tracing::warn!(

@@ -17,6 +17,8 @@ const SLOT: usize = 65_536;
 const SEGMENTS: usize = 64;
 /// Bytes of one piece at most, below what an IP packet may have.
 const PIECE: usize = 65_000;
+/// After so many pieces in a row that the system did not take, it gets single datagrams.
+const SPLITS: u32 = 1000;
 /// Bytes that wait for the socket at most; the oldest give way.
 const OUTBOX: usize = 8 << 20;
 /// What the socket's buffers shall take, in bytes, as far as the system allows.
@@ -142,6 +144,8 @@ pub struct Outbox {
     bytes: usize,
     /// Whether the system cuts a piece into datagrams.
     segments: bool,
+    /// Pieces in a row that it did not take.
+    splits: u32,
     /// Datagrams that went out.
     pub sent: u64,
     /// Datagrams that did not: there was no room, or the system would not take them.
@@ -154,6 +158,7 @@ impl Outbox {
             letters: VecDeque::new(),
             bytes: 0,
             segments: cfg!(target_os = "linux"),
+            splits: 0,
             sent: 0,
             dropped: 0,
         }
@@ -193,13 +198,29 @@ impl Outbox {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A piece that can't be cut (no offload on that way) goes out uncut.
-                Err(_) if self.segments && self.letters[0].count() > 1 => self.segments = false,
+                // Perhaps a piece that can't be cut (no offload on that way): one by one, then.
+                Err(_) if self.letters[0].count() > 1 => self.split_front(),
                 // No way to that peer: it hears nothing, and nobody else waits for it.
                 Err(_) => self.drop_front(),
             }
         }
         Ok(())
+    }
+
+    /// Makes single datagrams of what is first.
+    fn split_front(&mut self) {
+        let Some(letters) = self.letters.pop_front() else {
+            return;
+        };
+        let (to, each, length) = (letters.to, letters.each, letters.wire.len());
+        for at in (0..letters.count()).rev().map(|n| n * each) {
+            let wire = letters.wire.slice(at..length.min(at + each));
+            self.letters.push_front(Letters::one(to, wire));
+        }
+        // Where it happens all the time there is no offload, and no peer can make it happen so often
+        // between two pieces that go out.
+        self.splits += 1;
+        self.segments &= self.splits < SPLITS;
     }
 
     #[cfg(target_os = "linux")]
@@ -246,6 +267,9 @@ impl Outbox {
             return;
         };
         self.bytes -= length;
+        if length > first.each {
+            self.splits = 0;
+        }
         self.sent += u64::try_from(length.div_ceil(first.each)).unwrap_or(0);
         first.wire.advance(length);
         if first.wire.is_empty() {
@@ -501,6 +525,20 @@ mod tests {
         outbox.send(&from).unwrap();
         assert_eq!(taken(&to, 1), [[3]]);
         assert_eq!((outbox.sent, outbox.dropped), (1, 2));
+    }
+
+    #[test]
+    fn one_who_can_not_be_reached_costs_others_no_offload() {
+        let (from, to, address) = pair();
+        let mut outbox = Outbox::new();
+        let segments = outbox.segments;
+        let nowhere = SocketAddr::new(address.ip(), 0);
+        outbox.push(Letters::many(nowhere, 2, vec![1; 7].into()));
+        outbox.push(Letters::many(address, 2, vec![2; 3].into()));
+        outbox.send(&from).unwrap();
+        assert_eq!(taken(&to, 2), [&[2, 2][..], &[2]]);
+        assert_eq!((outbox.sent, outbox.dropped, outbox.bytes), (2, 4, 0));
+        assert_eq!((outbox.segments, outbox.splits), (segments, 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use playhouse_protocols::packetchat::{Numbering, Response};
 use crate::endpoint::Endpoint;
 use crate::file_store::FileStore;
 use crate::house::Rooms;
+use crate::inbox::Budget;
 use crate::ledger::Ledger;
 use crate::watch::Post;
 
@@ -19,6 +20,8 @@ pub struct Desk {
     pub files: Post<FileStore>,
     pub ledger: Ledger,
     pub lists: Lists,
+    /// What the messages to all users together may take.
+    pub budget: Budget,
 }
 
 /// The packets of the lists that were asked for last: long ones, and the same for everyone.

@@ -2,6 +2,7 @@
 //! read ahead.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
@@ -104,17 +105,14 @@ impl Download {
         async move {
             let file = match files {
                 Some(files) => files.send(FindFile(number)).await,
-                None => return Err(Refusal::Internal),
+                None => return Err(internal("the list of files is being rebuilt")),
             };
-            let size = file.map_err(|_| Refusal::Internal)??.size;
+            let size = file.map_err(internal)??.size;
             match disk.run(move || File::open(path)).await {
                 Some(Ok(content)) => Ok((Arc::new(content), size)),
                 Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Err(Refusal::UnknownFile),
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a download");
-                    Err(Refusal::Internal)
-                }
-                None => Err(Refusal::Internal),
+                Some(Err(error)) => Err(internal(error)),
+                None => Err(internal("the disk's thread panicked")),
             }
         }
         .into_actor(self)
@@ -213,11 +211,8 @@ impl Download {
                         this.blocks.push_back(Block { number, bytes });
                         this.serve_waiting(ctx);
                     }
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "a download");
-                        this.give_up(Refusal::Internal);
-                    }
-                    None => this.give_up(Refusal::Internal),
+                    Some(Err(error)) => this.give_up(internal(error)),
+                    None => this.give_up(internal("the disk's thread panicked")),
                 }
             })
             .spawn(ctx);
@@ -243,6 +238,10 @@ impl Download {
             self.refuse(refusal.clone(), wanted.from);
         }
     }
+}
+
+fn internal(what: impl Display) -> Refusal {
+    Refusal::Internal(format!("a download: {what}"))
 }
 
 fn read(file: &File, at: u64, length: u64) -> io::Result<Bytes> {

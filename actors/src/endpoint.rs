@@ -23,13 +23,15 @@ use crate::messages::{Dismiss, Observation, Observe};
 use crate::rates::Rates;
 use crate::refusals::{Refusal, Refusals};
 use crate::roster::{Mover, Place, Roster, Seat, Transfer};
-use crate::session::Packet;
+use crate::session::{Packet, Welcome};
 use crate::slots::Slot;
 use crate::upload::Upload;
 use crate::watch;
 
 /// The longest time between two looks at who is not heard of any more.
 const SWEEP: Duration = Duration::from_millis(250);
+/// The pause before the next try to listen, for lack of file descriptors for instance.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Who moves a file sleeps after so long without work.
 const SLEEP: Duration = Duration::from_secs(10);
 /// For so long the last chunks of a finished upload are acknowledged again, and a download without its
@@ -103,6 +105,17 @@ impl Endpoint {
         }
     }
 
+    fn listen(&mut self, ctx: &mut Context<Self>) {
+        let socket = self.gate.socket.try_clone();
+        match socket.and_then(tokio::net::UdpSocket::from_std) {
+            Ok(socket) => drop(ctx.spawn(Courier::new(socket))),
+            Err(error) => {
+                tracing::error!(service = "packetchat", %error, "the port can't be listened on");
+                ctx.run_later(LISTEN_AGAIN, Self::listen);
+            }
+        }
+    }
+
     /// Looks at what came, and hands it on.
     pub fn take(&mut self, came: &Inbox) {
         let gate = self.gate.clone();
@@ -112,6 +125,11 @@ impl Endpoint {
         for (packet, from) in came.iter() {
             self.received += 1;
             let ip = from.ip().to_canonical();
+            // Nobody can be answered there.
+            if from.port() == 0 {
+                self.refusals.count(Refusal::NoPort, from);
+                continue;
+            }
             let let_in = self.rates.let_in(ip, now);
             let routed = let_in.and_then(|()| self.route(&mut roster, &mut batches, packet, from));
             if let Err(refusal) = routed {
@@ -121,17 +139,17 @@ impl Endpoint {
         let bytes = batches.bytes.freeze();
         for (transaction, mut chunks) in batches.uploads {
             chunks.bytes = bytes.clone();
-            if let Some(place) = roster.transfers.get_mut(&transaction)
-                && let Mover::Upload(upload) = self.awake(place)
-            {
-                upload.do_send(chunks);
+            let place = roster.transfers.get_mut(&transaction);
+            match place.map(|place| self.awake(place)) {
+                Some(Mover::Upload(upload)) => upload.do_send(chunks),
+                _ => self.refusals.count(Refusal::Busy, chunks.from),
             }
         }
         for (transaction, wanted) in batches.downloads {
-            if let Some(place) = roster.transfers.get_mut(&transaction)
-                && let Mover::Download(download) = self.awake(place)
-            {
-                download.do_send(wanted);
+            let place = roster.transfers.get_mut(&transaction);
+            match place.map(|place| self.awake(place)) {
+                Some(Mover::Download(download)) => download.do_send(wanted),
+                _ => self.refusals.count(Refusal::Busy, wanted.from),
             }
         }
     }
@@ -230,9 +248,7 @@ impl Endpoint {
         let wanted = wire::user_name(name).map_err(|_| Refusal::BadName)?;
         if let Some(session) = roster.known(from, wanted) {
             let seat = roster.session(session, ip, false)?;
-            let packet = Request::Preserve { session }.packet().into();
-            let slot = None;
-            seat.actor.do_send(Packet { from, packet, slot });
+            seat.actor.do_send(Welcome { from });
             return Ok(());
         }
         if roster.sessions.len() >= self.gate.settings.max_sessions {
@@ -266,17 +282,21 @@ impl Endpoint {
             .push(Letters::one(to, response.packet(numbering)));
     }
 
-    /// Who moves this file; woken up if it sleeps, or was lost.
+    /// Who moves this file; woken up if it sleeps, or was lost, and there is a place for one more.
     fn awake(&self, place: &mut Place) -> Mover {
         if !place.mover.is_awake() {
-            place.mover = self.wake(&place.transfer);
+            place.mover = match self.gate.moving.take() {
+                Some(slot) => self.wake(&place.transfer, slot),
+                None => Mover::Asleep,
+            };
         }
         place.mover.clone()
     }
 
-    fn wake(&self, transfer: &Transfer) -> Mover {
+    fn wake(&self, transfer: &Transfer, slot: Slot) -> Mover {
         let (shelves, desk) = (self.gate.shelves.clone(), self.gate.desk.clone());
-        let ended = |panic: Option<String>| {
+        let ended = move |panic: Option<String>| {
+            drop(slot);
             if let Some(panic) = panic {
                 tracing::error!(service = "packetchat", panic, "a transfer panicked");
             }
@@ -380,13 +400,7 @@ impl Actor for Endpoint {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let socket = self.gate.socket.try_clone();
-        match socket.and_then(tokio::net::UdpSocket::from_std) {
-            Ok(socket) => drop(ctx.spawn(Courier::new(socket))),
-            Err(error) => {
-                tracing::error!(service = "packetchat", %error, "the port can't be listened on");
-            }
-        }
+        self.listen(ctx);
         let often = SWEEP.min(self.gate.settings.session_timeout / 4);
         ctx.run_interval(often, |this, _| this.sweep());
     }

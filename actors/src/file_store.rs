@@ -8,8 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix::prelude::*;
 use bytes::Bytes;
-use playhouse_protocols::packetchat::Kind;
-use playhouse_storage::{DownloadRow, Durability, Folder, Partial, StoredFile, UploadRow};
+use playhouse_protocols::packetchat::{Kind, MAX_LIST};
+use playhouse_storage::{
+    DownloadRow, Durability, FILE_OVERHEAD, Folder, Partial, StoredFile, UploadRow,
+};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::disk::Disk;
@@ -18,10 +21,12 @@ use crate::messages::{Observation, Observe};
 use crate::refusals::Refusal;
 use crate::settings::FileLimits;
 
+/// The most files that a list names.
+const MOST_LISTED: u32 = MAX_LIST as u32;
 /// For so long a list is as good as a new one: other programs may add files, too.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// The numbers of all files, oldest first.
+/// The numbers of the files, oldest first, as many as one packet takes.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "Arc<[u64]>")]
 pub struct ListFiles;
@@ -124,7 +129,9 @@ pub struct Shelves {
 pub struct FileStore {
     shelves: Shelves,
     list: Option<(Instant, Arc<[u64]>)>,
-    /// Files that came while a list was being made are not on it.
+    /// Those who wait for a list that is being made.
+    waiting: Vec<oneshot::Sender<Arc<[u64]>>>,
+    /// Files that came; those that come while a list is being made are not on it.
     added: u64,
 }
 
@@ -149,8 +156,32 @@ impl FileStore {
         FileStore {
             shelves,
             list: None,
+            waiting: Vec::new(),
             added: 0,
         }
+    }
+
+    fn make_list(&mut self, ctx: &mut Context<Self>) {
+        let added = self.added;
+        let numbers = self.shelves.ledger.read(|index| index.numbers(MOST_LISTED));
+        numbers
+            .into_actor(self)
+            .map(move |numbers, this, ctx| {
+                if this.added != added {
+                    // A file came meanwhile, and who asked after it came must see it.
+                    return this.make_list(ctx);
+                }
+                let list: Arc<[u64]> = numbers
+                    .inspect_err(|error| tracing::error!(%error, "the list of files"))
+                    .unwrap_or_default()
+                    .into();
+                this.list = Some((Instant::now(), list.clone()));
+                for tell in this.waiting.drain(..) {
+                    // Who asked may be gone.
+                    let _ = tell.send(list.clone());
+                }
+            })
+            .spawn(ctx);
     }
 
     /// The list has one more.
@@ -165,33 +196,22 @@ impl Actor for FileStore {
 }
 
 impl Handler<ListFiles> for FileStore {
-    type Result = ResponseActFuture<Self, Arc<[u64]>>;
+    type Result = ResponseFuture<Arc<[u64]>>;
 
-    fn handle(&mut self, _: ListFiles, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: ListFiles, ctx: &mut Context<Self>) -> Self::Result {
         if let Some((since, list)) = &self.list
             && since.elapsed() < FRESH
         {
-            return Box::pin(fut::ready(list.clone()));
+            let list = list.clone();
+            return Box::pin(async { list });
         }
-        let (asked, added) = (Instant::now(), self.added);
-        let files = self.shelves.ledger.read(|index| index.files());
-        Box::pin(
-            files
-                .into_actor(self)
-                .map(move |files, this, _| match files {
-                    Ok(files) => {
-                        let list: Arc<[u64]> = files.iter().map(|file| file.number).collect();
-                        if this.added == added {
-                            this.list = Some((asked, list.clone()));
-                        }
-                        list
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the list of files");
-                        Arc::default()
-                    }
-                }),
-        )
+        // Whoever asks while a list is made waits for that one.
+        let (tell, told) = oneshot::channel();
+        self.waiting.push(tell);
+        if self.waiting.len() == 1 {
+            self.make_list(ctx);
+        }
+        Box::pin(async { told.await.unwrap_or_default() })
     }
 }
 
@@ -209,8 +229,7 @@ fn found(file: Result<Option<StoredFile>, LedgerError>) -> Result<StoredFile, Re
 }
 
 fn internal(error: LedgerError) -> Refusal {
-    tracing::error!(%error, "files");
-    Refusal::Internal
+    Refusal::Internal(error.to_string())
 }
 
 impl Handler<Begin> for FileStore {
@@ -238,7 +257,7 @@ impl Handler<Begin> for FileStore {
             _ => Durability::Process,
         };
         let begun = self.shelves.ledger.write(durability, move |index| {
-            if !room.fits(index.stored_bytes()?, size) {
+            if !room.fits(index.taken_bytes()?, size + FILE_OVERHEAD) {
                 return Ok(Err(Refusal::Quota));
             }
             if folder.free_bytes()? < min_free.saturating_add(size) {
@@ -254,8 +273,11 @@ impl Handler<Begin> for FileStore {
         });
         Box::pin(begun.into_actor(self).map(|begun, this, _| {
             let begun = begun.map_err(internal)?;
-            if matches!(&begun, Ok(row) if row.finished) {
+            if let Ok(row) = &begun
+                && row.finished
+            {
                 this.grown();
+                tracing::info!(file = %row.name.escape_ascii(), bytes = 0, "stored");
             }
             begun
         }))
@@ -269,7 +291,7 @@ impl Handler<Finish> for FileStore {
         let room = self.shelves.room.clone();
         let finished = self.shelves.ledger.write(Durability::Power, move |index| {
             let file = index.finish_upload(finish.transaction, finish.sha256)?;
-            room.stored.store(index.stored_bytes()?, Ordering::Relaxed);
+            room.stored.store(index.taken_bytes()?, Ordering::Relaxed);
             Ok(file)
         });
         Box::pin(finished.into_actor(self).map(|file, this, _| {
@@ -353,13 +375,13 @@ impl Handler<Observe> for FileStore {
     type Result = ResponseFuture<Observation>;
 
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Self::Result {
-        let files = self.shelves.ledger.read(|index| index.files());
+        let stored = self
+            .shelves
+            .ledger
+            .read(|index| Ok((index.count()?, index.stored_bytes()?)));
         Box::pin(async move {
-            let files = files.await.unwrap_or_default();
-            Observation::FileStore {
-                files: files.len(),
-                bytes: files.iter().map(|file| file.size).sum(),
-            }
+            let (files, bytes) = stored.await.unwrap_or_default();
+            Observation::FileStore { files, bytes }
         })
     }
 }

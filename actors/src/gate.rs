@@ -16,6 +16,7 @@ use crate::file_store::Shelves;
 use crate::roster::{Roster, Seat};
 use crate::session::Session;
 use crate::settings::Packetchat;
+use crate::slots::Slots;
 use crate::storeroom::Left;
 use crate::supervisor::Supervisor;
 use crate::watch;
@@ -29,6 +30,8 @@ pub struct Gate {
     pub shelves: Shelves,
     pub desk: Arc<Desk>,
     pub roster: Arc<Mutex<Roster>>,
+    /// Places for transfers that have files open.
+    pub moving: Slots,
     pub arbiter: ArbiterHandle,
     pub supervisor: Addr<Supervisor>,
     pub closing: Arc<AtomicBool>,

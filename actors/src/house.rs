@@ -22,6 +22,7 @@ use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
 use crate::house_key::{self, HouseKeyError};
+use crate::inbox::Budget;
 use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};
 use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
@@ -199,18 +200,21 @@ impl House {
             let gate = Gate {
                 socket: Arc::new(socket),
                 allow: settings.allow.clone().into(),
-                settings: packetchat,
                 desk: Arc::new(Desk {
                     rooms,
                     endpoint: endpoint.clone(),
                     files: household.files.clone(),
                     ledger: shelves.ledger.clone(),
                     lists: Lists::default(),
+                    budget: Budget::new(packetchat.backlog_bytes),
                 }),
+                settings: packetchat,
                 shelves,
                 roster: Arc::new(Mutex::new(Roster::new(
                     settings.files.transfers_per_address,
+                    settings.files.max_transfers,
                 ))),
+                moving: Slots::new(settings.files.max_moving),
                 arbiter: arbiter.clone(),
                 supervisor: supervisor.clone(),
                 closing: Arc::default(),

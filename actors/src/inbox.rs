@@ -2,6 +2,8 @@
 //! receipt comes or the last pause is over. Decides only; sockets and timers are its owner's.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use playhouse_protocols::packetchat::incoming_head;
 use tokio::time::Instant;
 
+use crate::refusals::Refusal;
 use crate::sent::MessageId;
 
 /// The pause before the first repeat; each one after it is twice as long.
@@ -56,6 +59,33 @@ impl Sender {
     }
 }
 
+/// Bytes that the messages to all users together may take; clones share them.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Budget {
+    pub fn new(limit: usize) -> Budget {
+        Budget {
+            taken: Arc::default(),
+            limit,
+        }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let more = |taken: usize| Some(taken + bytes).filter(|all| *all <= self.limit);
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// A message for the user.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -72,6 +102,14 @@ impl Incoming {
     /// What it takes of what may wait.
     fn cost(&self) -> usize {
         self.text.len() + OVERHEAD
+    }
+
+    /// What it takes of the memory that all users share. The words for all are there once.
+    fn charge(&self) -> usize {
+        match self.sender {
+            Some(_) => self.cost(),
+            None => OVERHEAD,
+        }
     }
 
     fn packet(&self) -> Outgoing {
@@ -92,8 +130,8 @@ struct Flight {
 }
 
 /// The messages for one user.
-#[derive(Default)]
 pub struct Inbox {
+    budget: Budget,
     waiting: VecDeque<Incoming>,
     flying: Vec<Flight>,
     given_up: VecDeque<(u64, Option<Sender>)>,
@@ -110,23 +148,77 @@ pub struct Outgoing {
     pub text: Bytes,
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let flying = self.flying.iter().map(|flight| &flight.incoming);
+        let here = flying.chain(&self.waiting);
+        self.budget.give(here.map(Incoming::charge).sum());
+    }
+}
+
 impl Inbox {
+    /// An empty one. What is in it is charged to `budget`.
+    pub fn new(budget: Budget) -> Inbox {
+        Inbox {
+            budget,
+            waiting: VecDeque::new(),
+            flying: Vec::new(),
+            given_up: VecDeque::new(),
+            forgotten: Vec::new(),
+            bytes: 0,
+        }
+    }
+
     /// Bytes that wait or are on their way.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a message, if no more than `limit` bytes are here then.
+    /// Takes a message, if no more than `limit` bytes are here then. Else its sender is told.
     ///
     /// # Errors
-    /// The message, if there is no room for it.
-    pub fn push(&mut self, incoming: Incoming, limit: usize) -> Result<(), Incoming> {
-        if self.bytes + incoming.cost() > limit {
-            return Err(incoming);
+    /// There is no room for it, here or among all.
+    pub fn push(&mut self, incoming: Incoming, limit: usize) -> Result<(), Refusal> {
+        let number = incoming.number;
+        let flying = self.flying.iter().map(|flight| &flight.incoming);
+        if incoming.sender.is_some()
+            && flying
+                .chain(&self.waiting)
+                .any(|here| here.number == number)
+        {
+            return Ok(());
         }
+        let refusal = if self.bytes + incoming.cost() > limit {
+            Some(Refusal::Backlog)
+        } else if !self.budget.take(incoming.charge()) {
+            Some(Refusal::BacklogOfAll)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            if let Some(sender) = incoming.sender {
+                sender.tell(Fate::GivenUp);
+            }
+            return Err(refusal);
+        }
+        // It flies again: its receipt is waited for as that of any other.
+        self.given_up.retain(|(late, _)| *late != number);
         self.bytes += incoming.cost();
         self.waiting.push_back(incoming);
         Ok(())
+    }
+
+    /// It is not on its way any more.
+    fn release(&mut self, incoming: &Incoming) {
+        self.bytes -= incoming.cost();
+        self.budget.give(incoming.charge());
+    }
+
+    /// All that waits for a receipt is due at once.
+    pub fn hurry(&mut self, now: Instant) {
+        for flight in &mut self.flying {
+            flight.due = flight.due.min(now);
+        }
     }
 
     /// The receipt of a message came. Its sender, if it was on its way and has one.
@@ -137,7 +229,7 @@ impl Inbox {
             .position(|flight| flight.incoming.number == number);
         if let Some(at) = flying {
             let incoming = self.flying.swap_remove(at).incoming;
-            self.bytes -= incoming.cost();
+            self.release(&incoming);
             return incoming.sender;
         }
         let at = self.given_up.iter().position(|(late, _)| *late == number)?;
@@ -178,7 +270,7 @@ impl Inbox {
     }
 
     fn give_up(&mut self, incoming: Incoming) {
-        self.bytes -= incoming.cost();
+        self.release(&incoming);
         if let Some(sender) = &incoming.sender {
             sender.tell(Fate::GivenUp);
         }
@@ -213,13 +305,17 @@ mod tests {
         }
     }
 
+    fn inbox() -> Inbox {
+        Inbox::new(Budget::new(1 << 20))
+    }
+
     fn numbers(out: &[Outgoing]) -> Vec<u64> {
         out.iter().map(|outgoing| outgoing.number).collect()
     }
 
     #[test]
     fn a_message_is_repeated_five_times_with_growing_pauses() {
-        let (mut inbox, start) = (Inbox::default(), Instant::now());
+        let (mut inbox, start) = (inbox(), Instant::now());
         inbox.push(message(7), 1000).unwrap();
         let mut at = Vec::new();
         let mut now = start;
@@ -240,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_receipt_ends_the_repeats_and_makes_room_for_the_next() {
-        let (mut inbox, now) = (Inbox::default(), Instant::now());
+        let (mut inbox, now) = (inbox(), Instant::now());
         for number in 0..100 {
             inbox.push(message(number), 100_000).unwrap();
         }
@@ -256,9 +352,59 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded() {
-        let mut inbox = Inbox::default();
+        let mut inbox = inbox();
         let limit = message(1).cost() * 2 - 1;
         assert!(inbox.push(message(1), limit).is_ok());
-        assert_eq!(inbox.push(message(2), limit).unwrap_err().number, 2);
+        assert_eq!(inbox.push(message(2), limit), Err(Refusal::Backlog));
+    }
+
+    #[actix::test]
+    async fn what_is_on_its_way_does_not_come_twice() {
+        struct Somebody;
+        impl Actor for Somebody {
+            type Context = Context<Self>;
+        }
+        impl Handler<Delivery> for Somebody {
+            type Result = ();
+            fn handle(&mut self, _: Delivery, _: &mut Context<Self>) {}
+        }
+        let direct = Incoming {
+            sender: Some(Sender {
+                seat: Somebody.start().recipient(),
+                message: MessageId {
+                    to: Some(1),
+                    number: 9,
+                },
+            }),
+            ..message(7)
+        };
+        let (mut inbox, now) = (inbox(), Instant::now());
+        inbox.push(direct.clone(), 10_000).unwrap();
+        inbox.push(direct.clone(), 10_000).unwrap();
+        assert_eq!(numbers(&inbox.due(now)), [7]);
+        inbox.push(direct.clone(), 10_000).unwrap();
+        assert!(inbox.due(now).is_empty());
+        // Given up and sent again, it is waited for as if it were new.
+        while let Some(due) = inbox.next_due() {
+            inbox.due(due);
+        }
+        inbox.push(direct, 10_000).unwrap();
+        assert_eq!(numbers(&inbox.due(now)), [7]);
+        assert!(inbox.given_up.is_empty());
+        assert!(inbox.received(7).is_some());
+    }
+
+    #[test]
+    fn all_inboxes_share_a_budget_and_give_it_back() {
+        let budget = Budget::new(message(0).charge() * 2);
+        let (mut one, mut other) = (Inbox::new(budget.clone()), Inbox::new(budget.clone()));
+        assert!(one.push(message(1), 10_000).is_ok());
+        assert!(other.push(message(2), 10_000).is_ok());
+        assert!(other.push(message(3), 10_000).is_err());
+        one.due(Instant::now());
+        one.received(1);
+        assert!(other.push(message(3), 10_000).is_ok());
+        drop(other);
+        assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
     }
 }

@@ -120,10 +120,16 @@ fn keep(index: &Index, queue: &Receiver<Job>) {
             tracing::error!(%error, "the database");
             continue;
         }
-        let answers: Vec<Answer> = jobs
-            .into_iter()
-            .filter_map(|job| guarded(|| (job.work)(index)))
-            .collect();
+        let mut answers = Vec::new();
+        for job in jobs {
+            // What was read in a transaction that changes something may be undone with it; elsewhere
+            // there is nothing to wait for.
+            match (guarded(|| (job.work)(index)), durability) {
+                (Some(answer), Some(_)) => answers.push(answer),
+                (Some(answer), None) => answer(Ok(())),
+                (None, _) => {}
+            }
+        }
         let committed = match durability {
             Some(_) => index.commit().map_err(|error| {
                 tracing::error!(%error, "the database");

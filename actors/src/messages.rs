@@ -164,7 +164,7 @@ pub enum Observation {
         remembered: usize,
     },
     FileStore {
-        files: usize,
+        files: u64,
         bytes: u64,
     },
     Upload {

@@ -222,4 +222,5 @@ async fn who_moves_a_file_and_panics_is_woken_up_again() {
     endpoint(&fixture).do_send(ExplodeThem::Movers);
     assert_eq!(anna.get(download, 0).await, [0; CHUNK]);
     assert_eq!(anna.get(download, 1).await, [1; CHUNK]);
+    fixture.restarts_are(0).await;
 }

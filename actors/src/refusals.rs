@@ -28,11 +28,15 @@ pub enum Refusal {
     BadChunk,
     Busy,
     Backlog,
-    Internal,
+    BacklogOfAll,
+    TooManyTransfersInAll,
+    NoPort,
+    /// Ours, with what went wrong.
+    Internal(String),
 }
 
 impl Refusal {
-    const COUNT: usize = 18;
+    const COUNT: usize = 21;
 
     /// What the operator reads: the key where there is one, and the rule.
     fn rule(&self) -> Cow<'static, str> {
@@ -60,7 +64,10 @@ impl Refusal {
             Refusal::BadChunk => "a chunk has 256 bytes, the last one what is left",
             Refusal::Busy => "more at once than is looked at",
             Refusal::Backlog => "limits.backlog_kb of messages wait for their recipient already",
-            Refusal::Internal => "internal error",
+            Refusal::BacklogOfAll => "packetchat.backlog_mb of messages wait for all already",
+            Refusal::TooManyTransfersInAll => "files.max_transfers are under way already",
+            Refusal::NoPort => "it comes from port 0, where nothing can be sent",
+            Refusal::Internal(what) => return format!("internal error: {what}").into(),
         };
         rule.into()
     }
@@ -85,7 +92,10 @@ impl Refusal {
             Refusal::BadChunk => 14,
             Refusal::Busy => 15,
             Refusal::Backlog => 16,
-            Refusal::Internal => 17,
+            Refusal::BacklogOfAll => 17,
+            Refusal::TooManyTransfersInAll => 18,
+            Refusal::NoPort => 19,
+            Refusal::Internal(_) => 20,
         }
     }
 }
@@ -121,15 +131,42 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_log_of_its_own() {
-        assert_eq!(Refusal::Internal.number() + 1, Refusal::COUNT);
+        let error = WireError::new(0, "type", "wrong");
+        let all = [
+            Refusal::NotAllowed,
+            Refusal::TooManyPackets,
+            Refusal::Malformed(error),
+            Refusal::UnknownSession,
+            Refusal::OtherAddress,
+            Refusal::TooManySessions,
+            Refusal::TooManySessionsHere,
+            Refusal::BadName,
+            Refusal::UnknownUser,
+            Refusal::UnknownFile,
+            Refusal::TooManyTransfers,
+            Refusal::FileTooLarge,
+            Refusal::Quota,
+            Refusal::DiskFull,
+            Refusal::BadChunk,
+            Refusal::Busy,
+            Refusal::Backlog,
+            Refusal::BacklogOfAll,
+            Refusal::TooManyTransfersInAll,
+            Refusal::NoPort,
+            Refusal::Internal("broken".to_owned()),
+        ];
+        let numbers: Vec<usize> = all.iter().map(Refusal::number).collect();
+        assert_eq!(numbers, (0..Refusal::COUNT).collect::<Vec<_>>());
+        let rules: std::collections::HashSet<_> = all.iter().map(Refusal::rule).collect();
+        assert_eq!(rules.len(), all.len());
         let mut refusals = Refusals::default();
         let peer = "127.0.0.1:1".parse().unwrap();
-        for _ in 0..3 {
-            refusals.count(Refusal::Internal, peer);
+        for refusal in all.iter().chain(&all) {
+            refusals.count(refusal.clone(), peer);
         }
-        refusals.count(Refusal::NotAllowed, peer);
-        assert_eq!(refusals.total(), 4);
-        let log = &mut refusals.logs[Refusal::Internal.number()];
-        assert_eq!(log.happens(), None, "logged once already");
+        assert_eq!(refusals.total(), 2 * all.len() as u64);
+        for log in &mut refusals.logs {
+            assert_eq!(log.happens(), None, "logged once already");
+        }
     }
 }

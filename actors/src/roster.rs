@@ -119,6 +119,7 @@ struct Address {
 /// The endpoint's book.
 pub struct Roster {
     transfers_per_address: usize,
+    max_transfers: usize,
     pub sessions: HashMap<u64, Seat>,
     pub transfers: HashMap<u64, Place>,
     /// Sessions by their first request, to know its repeats.
@@ -129,10 +130,11 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// An empty one; each address may have so many transfers.
-    pub fn new(transfers_per_address: usize) -> Roster {
+    /// An empty one; each address may have so many transfers, and all together so many.
+    pub fn new(transfers_per_address: usize, max_transfers: usize) -> Roster {
         Roster {
             transfers_per_address,
+            max_transfers,
             sessions: HashMap::new(),
             transfers: HashMap::new(),
             requests: HashMap::new(),
@@ -171,7 +173,10 @@ impl Roster {
     /// A session is over. Its transfers stay: they have times of their own.
     pub fn remove(&mut self, session: u64) -> Option<Seat> {
         let seat = self.sessions.remove(&session)?;
-        self.requests.remove(&seat.request);
+        // Two that have moved may have asked from the same place.
+        if self.requests.get(&seat.request) == Some(&session) {
+            self.requests.remove(&seat.request);
+        }
         if let Some(address) = self.addresses.get_mut(&seat.ip) {
             address.sessions -= 1;
         }
@@ -231,6 +236,9 @@ impl Roster {
     /// # Errors
     /// All of its transfers are under way.
     pub fn make_room(&mut self, ip: IpAddr) -> Result<(Slot, Option<Transfer>), Refusal> {
+        if self.transfers.len() >= self.max_transfers {
+            return Err(Refusal::TooManyTransfersInAll);
+        }
         if let Some(slot) = self.address(ip).places.take() {
             return Ok((slot, None));
         }

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 /// Messages that are remembered.
 const REMEMBERED: usize = 1024;
-/// Longer than every repeat of a message takes together. One of which nothing is known after it was
-/// lost in the house.
-const LOST: Duration = Duration::from_secs(10);
+/// A message of which nothing is known after this was lost in the house. Longer than any but a very full
+/// inbox keeps one waiting; and what comes there twice is not delivered twice.
+const LOST: Duration = Duration::from_secs(60);
 
 /// A message as its sender knows it. Clients may give a message to one the number of another to
 /// somebody else.

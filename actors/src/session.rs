@@ -28,6 +28,9 @@ use crate::slots::Slot;
 
 /// What a session asks the house that is not answered yet, at once; more is not looked at.
 const ASKING: usize = 32;
+/// Bytes of messages that go to whoever has only asked for a session: the sender of a packet is easily
+/// forged, and then somebody else gets them.
+const UNCONFIRMED: usize = 2048;
 /// The time between two new addresses that are written down.
 const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// Broadcasts of one user that the house still works on; more is not looked at.
@@ -51,8 +54,11 @@ pub struct Session {
     restored: bool,
     /// Whether the cookie may go out.
     is_here: bool,
-    /// When its new address was written down last.
-    moved: Option<Instant>,
+    /// Its new address is about to be written down.
+    is_moving: bool,
+    /// Bytes of messages that may still go to an address of which nothing is known but that a packet
+    /// seemed to come from there; `None` when more is known.
+    unconfirmed: Option<usize>,
     desk: Arc<Desk>,
     seated: Seated,
     inbox: Inbox,
@@ -62,6 +68,13 @@ pub struct Session {
     asking: usize,
     /// Files that are about to be opened or begun: their repeats wait for that.
     opening: Vec<Opening>,
+}
+
+/// The request for the session was repeated, from where it came the first time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Welcome {
+    pub from: SocketAddr,
 }
 
 #[derive(PartialEq, Eq, Clone)]
@@ -78,9 +91,10 @@ impl Session {
             row,
             restored,
             is_here: false,
-            moved: None,
+            is_moving: false,
+            unconfirmed: (!restored).then_some(UNCONFIRMED),
+            inbox: Inbox::new(desk.budget.clone()),
             desk,
-            inbox: Inbox::default(),
             timer: None,
             sent: Sent::default(),
             broadcasts: VecDeque::new(),
@@ -101,14 +115,17 @@ impl Session {
             return;
         }
         self.row.address = from;
-        let now = Instant::now();
-        if !self.is_here || self.moved.is_some_and(|moved| now - moved < BETWEEN_MOVES) {
-            return;
+        if !self.is_moving {
+            self.is_moving = true;
+            ctx.run_later(BETWEEN_MOVES, |this, ctx| this.write_down_address(ctx));
         }
-        self.moved = Some(now);
-        let session = self.row.session;
+    }
+
+    fn write_down_address(&mut self, ctx: &mut Context<Self>) {
+        self.is_moving = false;
+        let (session, address) = (self.row.session, self.row.address);
         let moved = self.desk.ledger.write(Durability::Process, move |index| {
-            index.move_session(session, from)
+            index.move_session(session, address)
         });
         moved
             .into_actor(self)
@@ -118,6 +135,14 @@ impl Session {
                 }
             })
             .spawn(ctx);
+    }
+
+    /// Whoever sends a packet with the session's number has got the cookie, and is where it says.
+    fn confirm(&mut self, ctx: &mut Context<Self>) {
+        if self.unconfirmed.take().is_some() {
+            self.inbox.hurry(Instant::now());
+            self.deliver(ctx);
+        }
     }
 
     fn list(&self, to: SocketAddr, listed: Listed, numbering: Numbering, list: Arc<[u64]>) {
@@ -132,12 +157,12 @@ impl Session {
         });
     }
 
-    fn cookie(&self) {
+    fn cookie(&self, to: SocketAddr) {
         let cookie = Response::Cookie {
             user: self.row.user,
             session: self.row.session,
         };
-        self.answer(self.row.address, Numbering::Client, &cookie);
+        self.answer(to, Numbering::Client, &cookie);
     }
 
     /// Takes its place in the lobby, then in the database; then its user hears of it.
@@ -179,12 +204,12 @@ impl Session {
                     tracing::info!(service = "packetchat", peer = %this.row.address, user = this.row.name, "is back");
                 } else {
                     tracing::info!(service = "packetchat", peer = %this.row.address, user = this.row.name, "joined");
-                    this.cookie();
+                    this.cookie(this.row.address);
                 }
             }
             Err(reason) => {
                 tracing::error!(reason, "a session can't begin");
-                this.refuse(Refusal::Internal);
+                this.refuse(Refusal::Internal(reason.to_owned()));
                 ctx.stop();
             }
         })
@@ -222,7 +247,7 @@ impl Session {
         ctx: &mut Context<Self>,
     ) {
         match request {
-            Request::Preserve { .. } => self.cookie(),
+            Request::Preserve { .. } => self.cookie(from),
             Request::Users { .. } => self.users(from, ctx),
             Request::UserData { user, .. } => self.user_data(from, user, ctx),
             Request::Message {
@@ -353,6 +378,14 @@ impl Session {
     /// Sends what has its turn, and comes again for what may have to be repeated.
     fn deliver(&mut self, ctx: &mut Context<Self>) {
         for outgoing in self.inbox.due(Instant::now()) {
+            if let Some(left) = &mut self.unconfirmed {
+                let bytes = outgoing.head.len() + outgoing.text.len();
+                if bytes > *left {
+                    // As if it had been lost on the way.
+                    continue;
+                }
+                *left -= bytes;
+            }
             self.desk.endpoint.do_send(Deliver {
                 session: self.row.session,
                 message: outgoing.number,
@@ -414,7 +447,7 @@ impl Session {
                 this.answer(from, numbering, &response);
             }
             Some(Err(refusal)) => this.refuse(refusal),
-            None => this.refuse(Refusal::Internal),
+            None => this.refuse(rebuilding()),
         });
     }
 
@@ -485,12 +518,16 @@ impl Session {
         self.opening.push(opening.clone());
         self.ask(ctx, opened, move |this, opened| {
             this.opening.retain(|other| *other != opening);
-            match opened.unwrap_or(Err(Refusal::Internal)) {
+            match opened.unwrap_or_else(|| Err(rebuilding())) {
                 Ok(row) => answer(this, row),
                 Err(refusal) => this.refuse(refusal),
             }
         });
     }
+}
+
+fn rebuilding() -> Refusal {
+    Refusal::Internal("the list of files is being rebuilt".to_owned())
 }
 
 impl Actor for Session {
@@ -511,7 +548,19 @@ impl Handler<Packet> for Session {
         if self.is_here
             && let Ok(request) = decode_request(&packet)
         {
+            self.confirm(ctx);
             self.dispatch(from, &packet, request, slot, ctx);
+        }
+    }
+}
+
+impl Handler<Welcome> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Welcome { from }: Welcome, _: &mut Context<Self>) {
+        // Before that, the cookie is on its way.
+        if self.is_here {
+            self.cookie(from);
         }
     }
 }
@@ -535,14 +584,9 @@ impl Handler<Heard> for Session {
             text: words.text,
             sender,
         };
-        if let Err(refused) = self
-            .inbox
-            .push(incoming, self.desk.rooms.limits.backlog_bytes)
-        {
-            if let Some(sender) = refused.sender {
-                sender.tell(Fate::GivenUp);
-            }
-            return self.refuse(Refusal::Backlog);
+        let limit = self.desk.rooms.limits.backlog_bytes;
+        if let Err(refusal) = self.inbox.push(incoming, limit) {
+            return self.refuse(refusal);
         }
         self.deliver(ctx);
     }

@@ -55,6 +55,8 @@ pub struct Packetchat {
     pub pin_address: bool,
     pub max_sessions: usize,
     pub sessions_per_address: usize,
+    /// Bytes of messages that may wait for all users together.
+    pub backlog_bytes: usize,
     /// Of one address.
     pub packets_per_s: u32,
 }
@@ -71,6 +73,10 @@ pub struct FileLimits {
     /// An upload of which nothing comes for so long is over.
     pub upload_expiry: Duration,
     pub transfers_per_address: usize,
+    /// Of all addresses together.
+    pub max_transfers: usize,
+    /// Those that have files open at once.
+    pub max_moving: usize,
 }
 
 /// What one peer may use.

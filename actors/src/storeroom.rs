@@ -49,7 +49,10 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
     let index = Index::open(&folder)?;
     let tidied = index.tidy()?;
     if tidied != Default::default() {
-        tracing::info!(?tidied, "cleaned up in server.data_dir");
+        tracing::warn!(
+            ?tidied,
+            "removed from server.data_dir what belongs to nothing"
+        );
     }
     let mut transfers = Vec::new();
     let mut unfinished = 0;
@@ -66,7 +69,11 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
                 0 if !row.finished => Duration::from_millis(age),
                 _ => Duration::ZERO,
             },
-            fresh: came == 0,
+            // What has come is not begun again by the same request; an empty file is all there.
+            fresh: match row.finished {
+                true => row.size == 0,
+                false => came == 0,
+            },
             transfer: Transfer::Upload(row),
         });
     }
@@ -78,7 +85,7 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
         });
     }
     let sessions = index.sessions()?;
-    let room = Room::new(settings.files.quota, index.stored_bytes()?, unfinished);
+    let room = Room::new(settings.files.quota, index.taken_bytes()?, unfinished);
     let shelves = Shelves {
         ledger: Ledger::start(index)?,
         disk: Disk::start()?,

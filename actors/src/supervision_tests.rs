@@ -195,6 +195,7 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             pin_address: true,
             max_sessions: 10,
             sessions_per_address: 10,
+            backlog_bytes: 1 << 20,
             packets_per_s: 1000,
         }),
         files: FileLimits {
@@ -203,6 +204,8 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             min_free: 0,
             upload_expiry: PATIENCE,
             transfers_per_address: 10,
+            max_transfers: 10,
+            max_moving: 10,
         },
         legacy_gap: Duration::from_millis(1),
         limits: Limits {

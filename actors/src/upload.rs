@@ -171,7 +171,7 @@ impl Upload {
             Ok(Outcome::Spoiled) => {
                 let transaction = self.row.transaction;
                 self.endpoint.do_send(Spoiled { transaction });
-                self.go_on(ctx);
+                ctx.stop();
             }
             Err(refusal) => {
                 for batch in &written.batches {
@@ -265,8 +265,7 @@ fn write_all(
         if error.is_disk_full() {
             return Refusal::DiskFull;
         }
-        tracing::error!(%error, "an upload");
-        Refusal::Internal
+        Refusal::Internal(format!("an upload: {error}"))
     };
     let partial = match place {
         Some(partial) => partial,
@@ -297,7 +296,7 @@ fn write_all(
     Ok(match partial.seal() {
         Ok(sha256) => Outcome::Complete(sha256),
         Err(error) => {
-            failed(error);
+            tracing::error!(%error, "an upload is given up");
             Outcome::Spoiled
         }
     })

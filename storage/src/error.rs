@@ -33,6 +33,11 @@ pub enum StorageError {
     /// SQLite has undone the whole transaction (disk full, I/O error) before it was committed.
     #[error("{path}: the transaction was rolled back")]
     RolledBack { path: PathBuf },
+    /// There are contents, and nothing that knows what they are.
+    #[error(
+        "{path} is missing, though there are files: bring it back, or move the folder away to begin anew"
+    )]
+    NoDatabase { path: PathBuf },
     /// Another server has the folder.
     #[error("{path}: locked: another server is open on this folder")]
     Locked { path: PathBuf },

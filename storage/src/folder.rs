@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::error::{At, StorageError};
 
+const DATABASE: &str = "house.db";
+
 /// Where things are under `server.data_dir`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -68,6 +70,18 @@ impl Folder {
         self.files().join(format!("{file:016x}"))
     }
 
+    /// Whether there is any content.
+    pub(crate) fn has_contents(&self) -> Result<bool, StorageError> {
+        let files = self.files();
+        let mut entries = fs::read_dir(&files).at(&files, "read")?;
+        Ok(entries.next().is_some())
+    }
+
+    /// Whether anything was ever kept here.
+    pub fn is_used(data_dir: &Path) -> bool {
+        data_dir.join(DATABASE).exists()
+    }
+
     /// How much this program may still write, in bytes.
     ///
     /// # Errors
@@ -104,7 +118,7 @@ impl Folder {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.root.join("house.db")
+        self.root.join(DATABASE)
     }
 
     pub(crate) fn files(&self) -> PathBuf {

@@ -94,6 +94,9 @@ impl Index {
 
         let path = folder.database();
         let is_new = !path.exists();
+        if is_new && folder.has_contents()? {
+            return Err(StorageError::NoDatabase { path });
+        }
         let database = |source| StorageError::Database {
             path: path.clone(),
             source,

@@ -38,7 +38,7 @@ pub use index::{Durability, Index};
 pub use manage::{add, extract, remove};
 pub use partial::Partial;
 pub use received::Received;
-pub use rows::{DownloadRow, SessionRow, StoredFile, UploadRow};
+pub use rows::{DownloadRow, FILE_OVERHEAD, SessionRow, StoredFile, UploadRow};
 pub use tidy::Tidied;
 
 /// Bytes of a transfer's chunk; the last one of a file may be shorter.

@@ -10,6 +10,9 @@ use rusqlite::{Row, params};
 use crate::error::StorageError;
 use crate::index::Index;
 
+/// What a file takes beside its content, in bytes: a block of the disk, its row and its name.
+pub const FILE_OVERHEAD: u64 = 4096;
+
 /// A file that is complete and listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
@@ -172,6 +175,37 @@ impl Index {
             number(row, 0)
         })?;
         Ok(sum.unwrap_or(0))
+    }
+
+    /// How many bytes all files take up, with [`FILE_OVERHEAD`] for each: what a quota is held against,
+    /// so that it bounds their number, too.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn taken_bytes(&self) -> Result<u64, StorageError> {
+        let overhead = self.count()?.saturating_mul(FILE_OVERHEAD);
+        Ok(self.stored_bytes()?.saturating_add(overhead))
+    }
+
+    /// The numbers of the files, in the order in which they were added, `most` at most.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn numbers(&self, most: u32) -> Result<Vec<u64>, StorageError> {
+        self.rows(
+            "SELECT number FROM files ORDER BY position LIMIT ?",
+            [most],
+            |row| number(row, 0),
+        )
+    }
+
+    /// How many files there are.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn count(&self) -> Result<u64, StorageError> {
+        let count = self.row("SELECT count(*) FROM files", [], |row| number(row, 0))?;
+        Ok(count.unwrap_or(0))
     }
 
     /// Lists a file.
