@@ -16,6 +16,76 @@ use playhouse_protocols::packetchat::{Request, Response};
 use support::{House, PacketCensus, playhouse, wait_for};
 
 #[test]
+fn whoever_has_only_asked_for_a_session_gets_a_little_and_the_rest_later() {
+    let house = House::open_empty(&[]);
+    let mut anna = Client::join(&house, "anna");
+    // The cookie shows that ben is there; no packet of ben's carries it.
+    let mut ben = Client::join(&house, "ben");
+    let long = [b'x'; 60_000];
+    for number in 0..10 {
+        anna.ask(&anna.broadcast(number, &long));
+    }
+    // Repeats count, too.
+    let mut came = vec![ben.hear(), ben.hear()];
+    ben.hear_nothing();
+    ben.preserve();
+    let mut numbers = std::collections::BTreeSet::new();
+    while numbers.len() < 10 {
+        for message in came.drain(..) {
+            ben.received(&message);
+            numbers.insert(message.message);
+        }
+        if numbers.len() < 10 {
+            came.push(ben.hear());
+        }
+    }
+    house.stop();
+}
+
+#[test]
+fn even_empty_files_take_place() {
+    let house = House::open_empty(&[("FILES__QUOTA_MB", "1")]);
+    let mut anna = Client::join(&house, "anna");
+    let name = |n: u32| n.to_string().into_bytes();
+    for n in 0..256 {
+        anna.begin_upload(0, &name(n));
+    }
+    let request = anna.upload_request(0, b"one more");
+    anna.ask_in_vain(&house, &request);
+    assert_logged_once(&house, "files.quota_mb");
+    assert_eq!(anna.files().len(), 256);
+    house.stop();
+}
+
+#[test]
+fn all_users_together_have_so_many_bytes_of_messages_waiting() {
+    let house = House::open_empty(&[("PACKETCHAT__BACKLOG_MB", "1")]);
+    let mut anna = Client::join(&house, "anna");
+    let mut ben = Client::join(&house, "ben");
+    ben.preserve();
+    let text = vec![b'x'; 60_000];
+    for number in 0..40 {
+        anna.send(&anna.message(ben.user, number, &text));
+    }
+    wait_for("the limit", || {
+        (house.packet_census().refused > 0).then_some(())
+    });
+    assert_logged_once(&house, "packetchat.backlog_mb");
+    // What has arrived makes room again.
+    let short = anna.message(ben.user, 99, b"short");
+    loop {
+        anna.send(&short);
+        let message = ben.hear();
+        ben.received(&message);
+        if message.text == b"short" {
+            break;
+        }
+    }
+    anna.expect(&short);
+    house.stop();
+}
+
+#[test]
 fn one_address_has_so_many_sessions() {
     let house = House::open_empty(&[SHORT_SESSIONS, ("PACKETCHAT__SESSIONS_PER_ADDRESS", "2")]);
     let mut anna = Client::join(&house, "anna");
@@ -248,6 +318,42 @@ fn everything_goes_on_after_a_restart() {
         }
         house.stop();
     }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_taken_for_its_namesake_after_a_restart() {
+    let mut house = House::open_empty(&[]);
+    let mut anna = Client::join(&house, "anna");
+    let first = anna.upload(b"note", b"first");
+    house.kill();
+    house.reopen();
+    let second = anna.upload(b"note", b"other");
+    assert_ne!(first, second);
+    assert_eq!(anna.files(), [first, second]);
+    assert_eq!(anna.download(first), b"first");
+    assert_eq!(anna.download(second), b"other");
+    house.stop();
+}
+
+#[test]
+fn files_without_the_database_that_knows_them_are_left_alone() {
+    let mut house = House::open_empty(&[]);
+    let mut anna = Client::join(&house, "anna");
+    let file = anna.upload(b"kept", b"kept");
+    house.terminate();
+    let moved = house.folder().join("house.db");
+    fs::rename(house.data().join("house.db"), &moved).unwrap();
+    let output = second_server(&house).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.lines().last().unwrap().contains("house.db is missing"),
+        "{said}"
+    );
+    fs::rename(moved, house.data().join("house.db")).unwrap();
+    house.reopen();
+    assert_eq!(anna.download(file), b"kept");
+    house.stop();
 }
 
 #[test]

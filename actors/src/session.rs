@@ -28,9 +28,9 @@ use crate::slots::Slot;
 
 /// What a session asks the house that is not answered yet, at once; more is not looked at.
 const ASKING: usize = 32;
-/// Bytes of messages that go to whoever has only asked for a session: the sender of a packet is easily
-/// forged, and then somebody else gets them.
-const UNCONFIRMED: usize = 2048;
+/// Bytes of messages that go to whoever has only asked for a session, room for two of the longest: the
+/// sender of a packet is easily forged, and then somebody else gets them.
+const UNCONFIRMED: usize = 128 * 1024;
 /// The time between two new addresses that are written down.
 const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// Broadcasts of one user that the house still works on; more is not looked at.
