@@ -34,6 +34,10 @@ const SWEEP: Duration = Duration::from_millis(250);
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Who moves a file sleeps after so long without work.
 const SLEEP: Duration = Duration::from_secs(10);
+/// The same while others wait for a place.
+const SLEEP_IN_A_CROWD: Duration = Duration::from_millis(500);
+/// Looks that are so far apart mean that the program did not run.
+const STOPPED: Duration = Duration::from_secs(2);
 /// For so long the last chunks of a finished upload are acknowledged again, and a download without its
 /// session is kept.
 const AFTERWARDS: Duration = Duration::from_secs(60);
@@ -92,6 +96,10 @@ pub struct Endpoint {
     refusals: Refusals,
     rates: Rates,
     received: u64,
+    /// Somebody found no place to move a file since the last look.
+    is_crowded: bool,
+    /// The last look at who is not heard of any more.
+    swept: Instant,
 }
 
 impl Endpoint {
@@ -101,6 +109,8 @@ impl Endpoint {
             refusals: Refusals::default(),
             rates: Rates::new(gate.allow.clone(), gate.settings.packets_per_s),
             received: 0,
+            is_crowded: false,
+            swept: Instant::now(),
             gate,
         }
     }
@@ -283,12 +293,11 @@ impl Endpoint {
     }
 
     /// Who moves this file; woken up if it sleeps, or was lost, and there is a place for one more.
-    fn awake(&self, place: &mut Place) -> Mover {
+    fn awake(&mut self, place: &mut Place) -> Mover {
         if !place.mover.is_awake() {
-            place.mover = match self.gate.moving.take() {
-                Some(slot) => self.wake(&place.transfer, slot),
-                None => Mover::Asleep,
-            };
+            let slot = self.gate.moving.take();
+            self.is_crowded |= slot.is_none();
+            place.mover = slot.map_or(Mover::Asleep, |slot| self.wake(&place.transfer, slot));
         }
         place.mover.clone()
     }
@@ -351,6 +360,15 @@ impl Endpoint {
         let gate = self.gate.clone();
         let (mut roster, now) = (gate.roster(), Instant::now());
         let roster = &mut *roster;
+        // Whoever was stopped for a while (suspended, say) has not heard what waits in the socket.
+        let asleep = now - std::mem::replace(&mut self.swept, now);
+        if asleep > STOPPED {
+            roster.excuse(asleep);
+        }
+        let sleep = match std::mem::take(&mut self.is_crowded) {
+            true => SLEEP_IN_A_CROWD,
+            false => SLEEP,
+        };
         let timeout = gate.settings.session_timeout;
         // An actor's end may have been told to an endpoint that was just being rebuilt.
         let is_silent = |seat: &Seat| now - seat.heard >= timeout || !seat.actor.connected();
@@ -380,7 +398,7 @@ impl Endpoint {
                 over.push(*number);
             } else if !place.mover.is_awake() {
                 place.mover = Mover::Asleep;
-            } else if idle >= SLEEP {
+            } else if idle >= sleep {
                 place.mover.dismiss();
             }
         }

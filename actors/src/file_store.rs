@@ -26,7 +26,7 @@ const MOST_LISTED: u32 = MAX_LIST as u32;
 /// For so long a list is as good as a new one: other programs may add files, too.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// The numbers of the files, oldest first, as many as one packet takes.
+/// The numbers of the files, oldest first: the newest, as many as one packet takes.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "Arc<[u64]>")]
 pub struct ListFiles;

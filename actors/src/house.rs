@@ -94,7 +94,9 @@ impl House {
             (Service::Videochat, settings.videochat),
             (Service::Chatroom, settings.chatroom),
         ];
-        // Bound first: the likeliest thing to fail, and nothing is started in vain.
+        // First, so that a second house on the same data says just that.
+        let storeroom = storeroom::open(settings)?;
+        // Then the ports, before any actor is started in vain.
         let mut sockets = Vec::new();
         for (service, port) in ports {
             if let Some(port) = port {
@@ -121,7 +123,6 @@ impl House {
             }
             None => None,
         };
-        let storeroom = storeroom::open(settings)?;
         let chatroom_key = match settings.chatroom {
             Some(_) => house_key::public_pem(&settings.data_dir)?,
             None => Bytes::new(),

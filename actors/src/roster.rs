@@ -20,6 +20,9 @@ use crate::upload::Upload;
 /// address, if that has no other.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// The same of an upload, of which chunks would be lost.
+const ABANDONED: Duration = Duration::from_secs(60);
+
 /// A session, as the endpoint sees it.
 pub struct Seat {
     pub actor: Addr<Session>,
@@ -103,7 +106,7 @@ impl Place {
     /// Whether it may give way to another one: all of it is there, or nobody seems to be at it.
     fn gives_way(&self, now: Instant) -> bool {
         match &self.transfer {
-            Transfer::Upload(row) => row.finished,
+            Transfer::Upload(row) => row.finished || now - self.heard >= ABANDONED,
             Transfer::Download(_) => now - self.heard >= IDLE,
         }
     }
@@ -307,6 +310,16 @@ impl Roster {
             _slot: slot,
         };
         self.transfers.insert(place.transfer.number(), place);
+    }
+
+    /// Nobody could be heard of for so long.
+    pub fn excuse(&mut self, long: Duration) {
+        for seat in self.sessions.values_mut() {
+            seat.heard += long;
+        }
+        for place in self.transfers.values_mut() {
+            place.heard += long;
+        }
     }
 
     /// A transfer is over; who moved it stops.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 use playhouse_protocols::packetchat::{Kind, Numbering, Request, Response, decode_request};
-use playhouse_storage::{Durability, SessionRow};
+use playhouse_storage::{Durability, Index, SessionRow};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::desk::{Desk, Listed};
 use crate::endpoint::{Adopt, Deliver, Refuse, Unexpect};
 use crate::file_store::{Begin, FindFile, ListFiles, Open, draw};
 use crate::inbox::{Delivery, Fate, Inbox, Incoming, Sender};
+use crate::ledger::LedgerError;
 use crate::lobby::{Join, NameOf, Speak, Who};
 use crate::messages::{Dismiss, Heard, Observation, Observe, Receipt, Service};
 use crate::refusals::Refusal;
@@ -69,6 +70,9 @@ pub struct Session {
     /// Files that are about to be opened or begun: their repeats wait for that.
     opening: Vec<Opening>,
 }
+
+/// The user's name, and whether the session is written down; or why there is none.
+type Joined = Result<(String, Result<(), LedgerError>), &'static str>;
 
 /// The request for the session was repeated, from where it came the first time.
 #[derive(Message)]
@@ -184,21 +188,24 @@ impl Session {
         async move {
             let person = lobby.ok_or("no lobby")?.send(join).await;
             row.name = person.map_err(|_| "the lobby is gone")?.name.to_string();
-            if !restored {
-                let insert = row.clone();
-                let inserted =
-                    ledger.write(Durability::Process, move |index| index.insert_session(&insert));
-                inserted.await.map_err(|error| {
-                    tracing::error!(%error, "a session");
-                    "the database"
-                })?;
-            }
-            Ok(row.name)
+            // Without the database it is a session all the same, but for a restart.
+            let written = match restored {
+                true => Ok(()),
+                false => {
+                    let insert = row.clone();
+                    let insert = move |index: &Index| index.insert_session(&insert);
+                    ledger.write(Durability::Process, insert).await
+                }
+            };
+            Ok((row.name, written))
         }
         .into_actor(self)
-        .map(|joined: Result<String, &'static str>, this, ctx| match joined {
-            Ok(name) => {
+        .map(|joined: Joined, this, ctx| match joined {
+            Ok((name, written)) => {
                 this.row.name = name;
+                if let Err(error) = written {
+                    this.refuse(Refusal::Internal(format!("a session is not written down: {error}")));
+                }
                 this.is_here = true;
                 if this.restored {
                     tracing::info!(service = "packetchat", peer = %this.row.address, user = this.row.name, "is back");
@@ -208,7 +215,6 @@ impl Session {
                 }
             }
             Err(reason) => {
-                tracing::error!(reason, "a session can't begin");
                 this.refuse(Refusal::Internal(reason.to_owned()));
                 ctx.stop();
             }

@@ -19,8 +19,6 @@ use crate::watch::Post;
 
 /// Chunks that may wait for the disk; what comes beyond is not looked at, and comes again.
 const WAITING: usize = 1024;
-/// Bytes that are written between two looks at what is free on the disk.
-const LOOK_EVERY: u64 = 1 << 20;
 /// Bytes of an acknowledgement.
 const ACKNOWLEDGEMENT: usize = 14;
 
@@ -59,14 +57,11 @@ pub struct Upload {
     leaving: bool,
     waiting: Vec<Chunks>,
     waiting_chunks: usize,
-    /// Bytes written since the last look at what is free.
-    unlooked: u64,
 }
 
 /// What a disk's thread made of chunks.
 struct Written {
     partial: Option<Partial>,
-    unlooked: u64,
     batches: Vec<Chunks>,
     outcome: Result<Outcome, Refusal>,
 }
@@ -97,7 +92,6 @@ impl Upload {
             leaving: false,
             waiting: Vec::new(),
             waiting_chunks: 0,
-            unlooked: 0,
         }
     }
 
@@ -148,11 +142,11 @@ impl Upload {
         self.writing = true;
         self.waiting_chunks = 0;
         let batches = std::mem::take(&mut self.waiting);
-        let (partial, unlooked) = (self.partial.take(), self.unlooked);
+        let partial = self.partial.take();
         let (shelves, row) = (self.shelves.clone(), self.row.clone());
         self.shelves
             .disk
-            .run(move || write(&shelves, &row, partial, unlooked, batches))
+            .run(move || write(&shelves, &row, partial, batches))
             .into_actor(self)
             .map(|written, this, ctx| match written {
                 Some(written) => this.written(written, ctx),
@@ -164,7 +158,6 @@ impl Upload {
 
     fn written(&mut self, written: Written, ctx: &mut Context<Self>) {
         self.partial = written.partial;
-        self.unlooked = written.unlooked;
         match written.outcome {
             Ok(Outcome::Incomplete) => self.answer(&written.batches, ctx),
             Ok(Outcome::Complete(sha256)) => self.finish(sha256, written.batches, ctx),
@@ -239,16 +232,14 @@ fn write(
     shelves: &Shelves,
     row: &UploadRow,
     partial: Option<Partial>,
-    mut unlooked: u64,
     batches: Vec<Chunks>,
 ) -> Written {
     let chunks: Vec<(u32, &[u8])> = batches.iter().flat_map(Chunks::iter).collect();
     let mut partial = partial;
-    let outcome = write_all(shelves, row, &mut partial, &mut unlooked, &chunks);
+    let outcome = write_all(shelves, row, &mut partial, &chunks);
     Written {
         // What is in doubt is read again from the disk.
         partial: partial.filter(|_| outcome.is_ok()),
-        unlooked,
         batches,
         outcome,
     }
@@ -258,7 +249,6 @@ fn write_all(
     shelves: &Shelves,
     row: &UploadRow,
     place: &mut Option<Partial>,
-    unlooked: &mut u64,
     chunks: &[(u32, &[u8])],
 ) -> Result<Outcome, Refusal> {
     let failed = |error: playhouse_storage::StorageError| {
@@ -275,12 +265,10 @@ fn write_all(
     let is_new = |(chunk, _): &&(u32, &[u8])| !partial.received().contains(*chunk);
     let new = chunks.iter().filter(is_new);
     let bytes = new.map(|(_, bytes)| bytes.len()).sum::<usize>() as u64;
-    *unlooked += bytes;
-    if *unlooked >= LOOK_EVERY {
-        *unlooked = 0;
-        if shelves.folder.free_bytes().map_err(failed)? < shelves.limits.min_free {
-            return Err(Refusal::DiskFull);
-        }
+    // Looked at each time, which costs next to nothing: scattered chunks take a block of the disk each,
+    // and many uploads may write at once.
+    if bytes > 0 && shelves.folder.free_bytes().map_err(failed)? < shelves.limits.min_free {
+        return Err(Refusal::DiskFull);
     }
     if !shelves.room.take(bytes) {
         return Err(Refusal::Quota);

@@ -187,13 +187,14 @@ impl Index {
         Ok(self.stored_bytes()?.saturating_add(overhead))
     }
 
-    /// The numbers of the files, in the order in which they were added, `most` at most.
+    /// The numbers of the files, in the order in which they were added: the newest, `most` at most.
     ///
     /// # Errors
     /// SQLite's.
     pub fn numbers(&self, most: u32) -> Result<Vec<u64>, StorageError> {
         self.rows(
-            "SELECT number FROM files ORDER BY position LIMIT ?",
+            "SELECT number FROM (SELECT number, position FROM files ORDER BY position DESC LIMIT ?)
+            ORDER BY position",
             [most],
             |row| number(row, 0),
         )
