@@ -18,15 +18,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Opens the house
+    /// Starts the server
     Serve {
         #[command(flatten)]
         layers: LayerArgs,
-        /// Written when every port is bound: JSON, service name to address
+        /// Writes the addresses of the services to this file, as JSON, once all can be connected to
         #[arg(long, value_name = "FILE")]
         ready_file: Option<PathBuf>,
     },
-    /// Loads the configuration and says what is wrong with it
+    /// Checks the configuration and says what is wrong with it
     Check {
         #[command(flatten)]
         layers: LayerArgs,
@@ -39,7 +39,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Lists, adds, extracts and removes files, also while the house is open
+    /// Lists, adds, extracts and removes the files of packetchat; works beside a running server
     Files {
         #[command(flatten)]
         layers: LayerArgs,
@@ -56,29 +56,30 @@ pub enum FilesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Adds files from outside; says their numbers
+    /// Adds copies of files; prints their numbers
     Add {
+        /// The files to copy
         #[arg(value_name = "FILE", required = true)]
         sources: Vec<PathBuf>,
-        /// What the file is called; else as it is called outside
+        /// Name in the list, for a single file; without this, the name that it has
         #[arg(long, value_name = "NAME")]
         name: Option<OsString>,
     },
-    /// Writes files to the outside
+    /// Copies files out, to a place of your choice
     Extract {
-        /// Numbers, or names where only one file has it
+        /// Number of a file as `list` shows it, or its name if no other file has the same
         #[arg(value_name = "FILE", required = true)]
         files: Vec<OsString>,
-        /// Where to, a file or a folder; else into the working directory
+        /// A folder that is there, or the path of the new file; without this, the working directory
         #[arg(short, long, value_name = "PATH")]
         output: Option<PathBuf>,
-        /// Replaces what is there
+        /// Replaces files that are there
         #[arg(long)]
         force: bool,
     },
-    /// Removes files; downloads that are under way go on
+    /// Removes files; downloads that have begun go on
     Remove {
-        /// Numbers, or names where only one file has it
+        /// Number of a file as `list` shows it, or its name if no other file has the same
         #[arg(value_name = "FILE", required = true)]
         files: Vec<OsString>,
     },
@@ -93,7 +94,7 @@ pub struct LayerArgs {
     /// Folder of the videos [key: server.videos_dir]
     #[arg(long, value_name = "DIR", global = true)]
     videos: Option<PathBuf>,
-    /// Folder for what must outlive a restart [key: server.data_dir]
+    /// Folder of the uploaded files and all else that is kept over a restart [key: server.data_dir]
     #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
     /// Address to listen on [key: server.bind]

@@ -34,6 +34,8 @@ pub enum FilesError {
     OneName(usize),
     #[error("--name: {0} bytes; a name has 1 to {MAX_NAME}")]
     NameLength(usize),
+    #[error("an empty name: a file that is called so goes by its number")]
+    Empty,
     #[error("{0}: no file has this number or this name")]
     Unknown(String),
     #[error("{name}: several files have this name: {numbers}")]
@@ -168,8 +170,11 @@ fn extract(
 }
 
 /// The files that are meant, each once. A number goes before a name: anybody can call a file by another's
-/// number.
+/// number. An empty argument is mostly a shell variable that isn't set, so it means no file.
 fn find(index: &Index, wanted: &[OsString]) -> Result<Vec<StoredFile>, FilesError> {
+    if wanted.iter().any(|wanted| wanted.is_empty()) {
+        return Err(FilesError::Empty);
+    }
     let files = index.files()?;
     let mut found: Vec<StoredFile> = Vec::new();
     for wanted in wanted {

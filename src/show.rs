@@ -83,7 +83,7 @@ pub fn catalogue_table(catalogue: &Catalogue) -> String {
             ]);
         }
     }
-    let mut text = format!("{rows}\n{} videos", catalogue.videos.len());
+    let mut text = format!("{rows}\n{}", count(catalogue.videos.len(), "video"));
     for reject in &catalogue.rejected {
         // Whoever named the file may have put anything into the name.
         let name = reject.file_name.escape_debug();
@@ -152,14 +152,25 @@ pub fn files_table(files: &[StoredFile]) -> String {
         sha256.truncate(12);
         rows.add_row([
             number(file),
-            file.label(),
+            shortened(file.label()),
             bytes(file.size),
             utc(file.added_ms),
             sha256,
         ]);
     }
     let sum = bytes(files.iter().map(|file| file.size).sum());
-    format!("{rows}\n{} files, {sum}", files.len())
+    format!("{rows}\n{}, {sum}", count(files.len(), "file"))
+}
+
+/// What a table has room for; the rest becomes an ellipsis.
+fn shortened(mut label: String) -> String {
+    const MOST: usize = 60;
+    if label.chars().count() > MOST {
+        let end = label.char_indices().nth(MOST - 1);
+        label.truncate(end.map_or(0, |(end, _)| end));
+        label.push('…');
+    }
+    label
 }
 
 /// The files as JSON.
@@ -220,6 +231,12 @@ fn seconds(duration: Duration) -> String {
     format!("{}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
 }
 
+/// How many there are of what has a plural in -s.
+fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}
+
 fn bytes(n: u64) -> String {
     match n {
         0..10_000 => format!("{n} B"),
@@ -272,7 +289,22 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::utc;
+    use super::{count, shortened, utc};
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(count(0, "file"), "0 files");
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(2, "file"), "2 files");
+    }
+
+    #[test]
+    fn long_names_are_shortened() {
+        for fits in [String::new(), "a".repeat(60), "é".repeat(60)] {
+            assert_eq!(shortened(fits.clone()), fits);
+        }
+        assert_eq!(shortened("é".repeat(61)), "é".repeat(59) + "…");
+    }
 
     #[test]
     fn times_are_iso_8601() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use overload_support::{playhouse, text};
+use playhouse_storage::{Folder, Index, add};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -234,10 +235,42 @@ fn a_name_is_never_a_way_out_or_an_order_to_the_terminal() {
 }
 
 #[test]
+fn an_empty_argument_means_no_file() {
+    let desk = Desk::new();
+    let folder = Folder::open(&desk.path("data")).unwrap();
+    desk.write("a", "1");
+    let source = desk.path("work/a");
+    let index = Index::open(&folder).unwrap();
+    let file = add(&index, &source, b"", &mut || 1, &mut |_, _| {}).unwrap();
+    for command in ["extract", "remove"] {
+        let said = desk.fails(&[command, ""]);
+        assert!(said.contains("goes by its number"), "{said}");
+    }
+    assert_eq!(index.files().unwrap(), [file]);
+    desk.does(&["remove", "0000000000000001"]);
+    assert_eq!(index.files().unwrap(), []);
+}
+
+#[test]
+fn a_long_name_makes_no_wide_table() {
+    let desk = Desk::new();
+    desk.write("a", "1");
+    let name = "n".repeat(1024);
+    desk.add(&["a", "--name", &name]);
+    let table = desk.does(&["list"]);
+    let widest = table.lines().map(|line| line.chars().count()).max();
+    assert!(table.contains("nnn… "), "{table}");
+    assert!(widest.unwrap() < 140, "{table}");
+    assert_eq!(desk.list()[0]["name"], *name);
+    desk.does(&["remove", &name]);
+}
+
+#[test]
 fn damage_is_found_and_not_given_out() {
     let desk = Desk::new();
     desk.write("a", "content");
     let number = desk.add(&["a", "--name", "b"]);
+    assert!(desk.does(&["list"]).ends_with("\n1 file, 7 B\n"));
     let content = desk.path("data/files").join(&number);
     fs::write(&content, "Content").unwrap();
     let said = desk.fails(&["extract", "b"]);
@@ -270,6 +303,10 @@ fn what_can_not_be_done_is_said_before_anything_is() {
         (
             &["extract", &one, &two, "-o", "nowhere"],
             "--output: nowhere: 2 files",
+        ),
+        (
+            &["extract", &one, "-o", "nowhere/a"],
+            "nowhere: can't make a file in it: No such file",
         ),
     ] {
         fs::remove_file(desk.path("work/a")).ok();

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use crate::error::{At, StorageError};
 
 const DATABASE: &str = "house.db";
+/// The mode of what is made here: the folder may have been there before, and be open to others.
+pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Where things are under `server.data_dir`. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,7 +57,7 @@ impl Folder {
             .create(true)
             .truncate(false)
             .write(true)
-            .mode(0o600)
+            .mode(PRIVATE)
             .open(&path)
             .at(&path, "open")?;
         match file.try_lock() {

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{At, StorageError};
 use crate::finish::now_ms;
-use crate::folder::{remove_if_there, sync_folder};
+use crate::folder::{PRIVATE, remove_if_there, sync_folder};
 use crate::index::{Durability, Index};
 use crate::rows::StoredFile;
 
@@ -36,7 +37,9 @@ pub fn add(
     let mut input = File::open(source).at(source, "open")?;
     let length = input.metadata().at(source, "look at")?.len();
     let copy = index.write(Durability::Process, |_| {
-        let copy = Beside::create(&mut || folder.uploads().join(format!("{:016x}.add", draw())))?;
+        let copy = Beside::create(&folder.uploads(), PRIVATE, &mut || {
+            format!("{:016x}.add", draw())
+        })?;
         copy.file.lock().at(&copy.path, "lock")?;
         Ok(copy)
     })?;
@@ -91,9 +94,9 @@ pub fn extract(
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let mut tries = 0..;
-    let copy = Beside::create(&mut || {
+    let copy = Beside::create(parent, 0o666, &mut || {
         let (process, next) = (std::process::id(), tries.next().unwrap_or(0u64));
-        parent.join(format!(".playhouse-{process}-{next}"))
+        format!(".playhouse-{process}-{next}")
     })?;
     let (_, found) = copy.fill(&mut input, &content, file.size, progress)?;
     if found != file.sha256 {
@@ -130,14 +133,21 @@ struct Beside {
 }
 
 impl Beside {
-    /// Makes a file at the first of these paths that is free.
-    fn create(paths: &mut dyn FnMut() -> PathBuf) -> Result<Beside, StorageError> {
+    /// Makes a file of the first of these names that is free. The umask takes from `mode`.
+    fn create(
+        folder: &Path,
+        mode: u32,
+        names: &mut dyn FnMut() -> String,
+    ) -> Result<Beside, StorageError> {
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(mode);
         loop {
-            let path = paths();
-            match File::create_new(&path) {
+            let path = folder.join(names());
+            match options.open(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 result => {
-                    let file = result.at(&path, "make")?;
+                    // Nobody knows the name.
+                    let file = result.at(folder, "make a file in it")?;
                     return Ok(Beside { path, file });
                 }
             }

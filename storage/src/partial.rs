@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::CHUNK;
 use crate::error::{At, StorageError};
-use crate::folder::{Folder, length_if_there, sync_folder};
+use crate::folder::{Folder, PRIVATE, length_if_there, sync_folder};
 use crate::hash::PrefixHash;
 use crate::received::Received;
 use crate::rows::UploadRow;
@@ -256,6 +256,7 @@ impl Files {
                         .write(true)
                         .create(true)
                         .truncate(false)
+                        .mode(PRIVATE)
                         .open(path)
                         .at(path, "open")
                 };

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Read;
 
 use playhouse_storage::{StorageError, StoredFile, add, extract, remove};
-use support::{Place, content, names, sha256, upload};
+use support::{Place, content, mode, names, sha256, upload};
 
 fn quietly(_: u64, _: u64) {}
 
@@ -35,6 +35,7 @@ fn what_is_added_comes_out_again() {
         .unwrap();
         assert_eq!(file.number, number);
         assert_eq!(file.name, b"../../x");
+        assert_eq!(mode(&place.folder.content(number)), 0o600);
         assert_eq!((file.size, file.sha256), (size as u64, sha256(&bytes)));
         assert_eq!(place.index.file(number).unwrap().as_ref(), Some(&file));
         let size = size as u64;
@@ -42,6 +43,11 @@ fn what_is_added_comes_out_again() {
         assert_eq!(seen.last(), Some(&(size, size)));
 
         assert_eq!(taken_out(&place, &file, true).unwrap(), bytes);
+        assert_eq!(
+            mode(&place.dir.path().join("out/x")),
+            mode(&source),
+            "as open to others as any new file"
+        );
         assert_eq!(
             names(&place.dir.path().join("out")),
             ["x"],
@@ -128,6 +134,17 @@ fn nothing_is_overwritten_unless_it_shall_be() {
 
     assert_eq!(taken_out(&place, &file, true).unwrap(), b"new");
     assert_eq!(names(&out), ["x"]);
+}
+
+#[test]
+fn a_folder_that_is_missing_is_named() {
+    let place = Place::new();
+    let file = place.added(1, b"x", b"content");
+    let folder = place.dir.path().join("missing");
+    let result = extract(&place.index, &file, &folder.join("x"), false, &mut quietly);
+    let error = result.unwrap_err().to_string();
+    let said = format!("{}: can't make a file in it: ", folder.display());
+    assert!(error.starts_with(&said), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use playhouse_storage::{Durability, Partial, StorageError};
 use proptest::prelude::*;
-use support::{Place, chunks, content, sha256, upload};
+use support::{Place, chunks, content, mode, sha256, upload};
 
 const SIZES: [usize; 7] = [0, 1, 255, 256, 257, 512, (1 << 20) + 3];
 
@@ -36,6 +36,9 @@ fn the_sealed_hash_is_that_of_the_content() {
         assert!(partial.received().is_complete());
         assert_eq!(partial.seal().unwrap(), sha256(&bytes));
         assert_eq!(partial.seal().unwrap(), sha256(&bytes), "again");
+        for name in place.names() {
+            assert_eq!(mode(&place.path("uploads").join(name)), 0o600);
+        }
         assert_eq!(
             fs::read(place.path(&format!("uploads/{transaction:016x}.part"))).unwrap(),
             bytes

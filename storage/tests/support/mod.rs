@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use playhouse_storage::{CHUNK, Folder, Index, Partial, StoredFile, UploadRow};
@@ -62,6 +63,11 @@ pub fn names(dir: &Path) -> Vec<String> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
+}
+
+/// Who may do what with it.
+pub fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
 }
 
 pub fn upload(transaction: u64, size: u64) -> UploadRow {
