@@ -9,6 +9,5 @@
 
 pub mod chatroom;
 pub mod packetchat;
-pub mod tumip;
 pub mod videochat;
 pub mod wire;
