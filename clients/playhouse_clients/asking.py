@@ -13,7 +13,7 @@ from typing import Any, Callable, Deque, Dict, Hashable, List, Optional, Sequenc
 from . import packets
 from .datagrams import Datagrams
 from .people import Event, Participant
-from .round_trip import MOST, FixedWaits, RoundTrip
+from .round_trip import MOST, SILENCE_MEANS, FixedWaits, RoundTrip
 from .transfers import Style, Transfer
 from .wire import ClientError, ConnectionLost, Unreachable, WaitTimeout
 
@@ -108,8 +108,7 @@ class Asking(Participant):
         self._ask_all([question], self._timeout, self._delivery if delivery else self._round_trip)
         if question.answer is None:
             raise WaitTimeout(
-                f"no answer to {what} within {self._timeout:g} s: {hint}the server is gone, or a limit of its "
-                "was exceeded (it answers neither)"
+                f"no answer to {what} within {self._timeout:g} s: {hint}{SILENCE_MEANS}"
             )
         return question.answer
 

@@ -7,8 +7,8 @@ import queue
 import sys
 from typing import Any, Callable, Dict, List, Type
 
-from .people import Event, Participant
-from .terminal import Input, Terminal
+from .people import Event, Participant, checked_name
+from .terminal import Input, Terminal, visible
 from .wire import ClientError, ConnectionLost, parse_address
 
 HELP = """\
@@ -147,7 +147,8 @@ class Console:
         self.terminal.tell("sent", to=name, text=text)
 
     def _help(self, _: str) -> None:
-        self.terminal.say(self.help())
+        for line in self.help().splitlines():
+            self.terminal.say(line)
 
     def _who(self, _: str) -> None:
         others = self.session.others
@@ -238,7 +239,7 @@ def main(
         return 0
     except ClientError as error:
         terminal.tell("failed", message=str(error), code=error.exit_code)
-        print(f"{service}: {error}", file=sys.stderr)
+        print(f"{service}: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except OSError as error:  # a folder or file of ours
         print(f"{service}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -261,4 +262,7 @@ def _ask_name(parser: argparse.ArgumentParser, options: Any) -> str:
         parser.error("a name is needed: --name NAME")
     if "," in name:
         parser.error("a name has no comma in it: the server joins names with them")
-    return name
+    try:
+        return checked_name(name)
+    except ClientError as error:
+        parser.error(str(error))

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Tuple
 from .console import Console
 from .packetchat import File, only_file
 from .packets import CLIENT, NUMBERINGS
-from .terminal import Input, Terminal, draw_bar
+from .terminal import Input, Terminal, draw_bar, visible
 from .transfers import DEFAULT_WINDOW
 from .wire import ClientError
 
@@ -20,7 +20,8 @@ class FileConsole(Console):
     more_help = """\
   /files                which files there are
   /upload PATH          send a file
-  /download NAME [TO]   fetch a file by its name or number, into a folder or to a new path"""
+  /download NAME_OR_NUMBER [TO]
+                        fetch a file, into a folder or to a new path"""
     hint = "/files, /upload, /download"
 
     def __init__(self, service: str, options: Any, terminal: Terminal, typed: Input) -> None:
@@ -57,9 +58,10 @@ class FileConsole(Console):
 
     def _files(self, _: str) -> None:
         files = self.session.files()
-        width = max((len(file.name) for file in files), default=0)
-        for file in files:
-            self.terminal.say(f"{file.hex}  {file.name:{width}}  {file.size:,} bytes")
+        names = [visible(file.name) for file in files]
+        width = max(map(len, names), default=0)
+        for file, name in zip(files, names):
+            self.terminal.say(f"{file.hex}  {name:{width}}  {file.size:,} bytes")
         if not files:
             self.terminal.say("There are no files.")
         self.terminal.tell("files", files=[_members(file) for file in files])
@@ -84,12 +86,16 @@ class FileConsole(Console):
     def _find(self, rest: str) -> Tuple[File, str]:
         """(file, what follows its number or name). Names may have spaces: the longest that fits is meant."""
         files: List[File] = self.session.files()
+        word, _, to = rest.partition(" ")
         for file in files:
-            word, _, to = rest.partition(" ")
             if word == file.hex:
                 return file, to.strip()
         fitting = [file.name for file in files if (rest + " ").startswith(file.name + " ")]
-        name = max(fitting, key=len, default=rest)
+        if not fitting:
+            # Nobody can tell where the name was to end.
+            names = " or ".join(f'"{name}"' for name in dict.fromkeys((word, rest)))
+            raise ClientError(f"there is no file {names} (/files lists them)")
+        name = max(fitting, key=len)
         return only_file(name, files), rest[len(name) :].strip()
 
     def _transfer(self, done: str, name: str, run: Callable[[Callable[[int, int], None]], File]) -> None:
@@ -117,8 +123,8 @@ class FileConsole(Console):
             self.terminal.status("")
         seconds = time.monotonic() - began
         rate = f" ({file.size / seconds / 1e6:.1f} MB/s)"
-        where = f" to {file.path}" if file.path else ""
-        self.terminal.say(f"{done} {name}{where}: {file.size:,} bytes in {seconds:.1f} s{rate}, SHA-256 {file.sha256}")
+        where = f"to {file.path}" if file.path else f"as {file.hex}"
+        self.terminal.say(f"{done} {name} {where}: {file.size:,} bytes in {seconds:.1f} s{rate}, SHA-256 {file.sha256}")
         self.terminal.tell(done, seconds=round(seconds, 3), sha256=file.sha256, path=file.path, **_members(file))
 
 

@@ -19,7 +19,8 @@ from . import packets
 from .asking import Asking, Question, Recent, Refused
 from .datagrams import Datagrams, resolve
 from .local_files import sha256_of, target_of, written_beside
-from .people import Event
+from .people import Event, checked_name
+from .round_trip import SILENCE_MEANS
 from .transfers import DEFAULT_WINDOW, Download, Upload
 from .wire import ClientError, Unreachable, WaitTimeout, split_text, unreachable
 
@@ -62,7 +63,7 @@ def only_file(name: str, files: Sequence[File]) -> File:
     """The one that is called that. ClientError: there is none, or there are several."""
     found = [file for file in files if file.name == name]
     if not found:
-        raise ClientError(f"there is no file called {name}")
+        raise ClientError(f'there is no file called "{name}"')
     if len(found) > 1:
         numbers = ", ".join(file.hex for file in found)
         raise ClientError(f"several files are called {name}, so take one by its number: {numbers}")
@@ -93,6 +94,7 @@ class Packetchat(Asking):
         stall_timeout: float = 30.0,
     ) -> "Packetchat":
         """`old_style` waits and transfers as the old clients do, whatever the other numbers are."""
+        name = checked_name(name)  # the server would say nothing
         failure = Unreachable(f"unknown host: {host}")
         for family, address in resolve(host, port):
             try:
@@ -260,7 +262,7 @@ class Packetchat(Asking):
             self.user, self.session = self._ask(question, "the request for a session")
         except WaitTimeout:
             raise Unreachable(
-                f"no answer from {where} within {self._timeout:g} s: nothing is there, or it takes nobody more"
+                f"no answer from {where} within {self._timeout:g} s: {SILENCE_MEANS}"
             ) from None
         self._names_of([self.user], self._timeout)
         self.name = self._names.get(self.user, self.name)
@@ -321,8 +323,8 @@ class Packetchat(Asking):
         for number, question in zip(unknown, questions):
             if question.answer is None:
                 raise WaitTimeout(
-                    f"no answer to the request for file {number} within {self._timeout:g} s: there is no such file, "
-                    "the server is gone, or a limit of its was exceeded"
+                    f"no answer to the request for file {number} within {self._timeout:g} s: "
+                    f"there may be no such file, {SILENCE_MEANS}"
                 )
             _, size, name = question.answer
             self._files[number] = File(number, name.decode("utf-8", "replace"), size)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Callable, List, Mapping, Optional
 
 from .wire import ClientError, WaitTimeout
+
+LONGEST_NAME = 64  # characters
+
+
+def checked_name(name: str) -> str:
+    """The name as the server takes it. ClientError: it would not."""
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST_NAME or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise ClientError(f"a name has 1 to {LONGEST_NAME} characters, and none of them is a control character")
+    return name
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ LEAST = 0.1  # a busy server or a busy machine here must not look like a loss
 MOST = 2.0  # a server that has been restarted is noticed that late at most
 GRANULARITY = 0.001  # of the clock, as RFC 6298 wants it
 
+# what no answer can mean, besides what the question was about
+SILENCE_MEANS = "the server may be down, or one of its limits is reached (it does not say which)"
+
 
 class RoundTrip:
     """The retransmission time-out of RFC 6298: from the smoothed round trip and its variation."""

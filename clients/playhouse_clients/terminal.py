@@ -25,6 +25,8 @@ except ImportError:
     termios = None  # type: ignore[assignment]
 
 PROMPT = "> "
+INDENT = "    "
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, half a character, ends of lines and paragraphs
 BAR_WIDTH = 20
 
 
@@ -45,9 +47,9 @@ class Terminal:
         self._status = ""
 
     def say(self, text: str) -> None:
-        """A line for people."""
+        """A line for people. What follows a line feed is indented: in somebody's text, it could look like another's."""
         if not self.as_json:
-            self._write(clean(text))
+            self._write(f"\n{INDENT}".join(visible(line) for line in text.split("\n")))
 
     def tell(self, event: str, **members: Any) -> None:
         """A line for programs."""
@@ -58,8 +60,14 @@ class Terminal:
         """What the bottom line shows in front of the prompt; "" for nothing."""
         with self._lock:
             if self.live:
-                self._status = text
+                self._status = visible(text)
                 self._out(self._bottom())
+
+    def begin_typing(self) -> None:
+        """From now on there is something typed below; draws the prompt."""
+        with self._lock:
+            self.typing = True
+            self._out(self._bottom())
 
     def _write(self, text: str) -> None:
         with self._lock:
@@ -85,10 +93,10 @@ class Terminal:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def clean(text: str) -> str:
-    """Other people's text must not steer this terminal."""
+def visible(text: str) -> str:
+    """Other people's text must not steer this terminal, nor look like another: what is not seen becomes `\\u202e`."""
     return "".join(
-        letter if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs") else "\ufffd"
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in UNSEEN else letter
         for letter in text
     )
 
@@ -139,8 +147,12 @@ class Input:
 
     def _read_typed(self) -> None:
         live = self._terminal.live
+        # Only when readline has drawn its prompt: what is said before that would draw one as well.
+        tells = live and hasattr(readline, "set_pre_input_hook")
+        if tells:
+            readline.set_pre_input_hook(self._terminal.begin_typing)
         while True:
-            self._terminal.typing = live
+            self._terminal.typing = live and not tells
             try:
                 line = input(PROMPT if live else "")
             except EOFError:

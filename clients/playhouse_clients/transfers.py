@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Se
 
 from . import packets
 from .packets import CHUNK
-from .round_trip import RoundTrip
+from .round_trip import SILENCE_MEANS, RoundTrip
 from .wire import ClientError, WaitTimeout
 
 DEFAULT_WINDOW = 64  # chunks
@@ -154,7 +154,7 @@ class Transfer:
         if now >= patient_until:
             raise WaitTimeout(
                 f"no progress for {self._style.patience:g} s at {self.done:,} of {self.size:,} bytes: "
-                "the server is gone, or a limit of its was exceeded"
+                + SILENCE_MEANS
             )
         self._find_lost(now)
         self._fill(now)

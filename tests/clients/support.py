@@ -128,6 +128,7 @@ class TerminalCase(unittest.TestCase):
         self.addCleanup(os.close, self.theirs)
         os.set_blocking(self.ours, False)
         self.output = ""
+        self.everything = ""  # also what was waited for
 
     def start(self, *line: str) -> "subprocess.Popen[bytes]":
         environment = {**plain_environment(), "TERM": "xterm", "COLUMNS": "100"}
@@ -154,7 +155,9 @@ class TerminalCase(unittest.TestCase):
     def wait_for(self, text: str) -> None:
         def look() -> bool:
             try:
-                self.output += os.read(self.ours, 65536).decode("utf-8", "replace")
+                came = os.read(self.ours, 65536).decode("utf-8", "replace")
+                self.output += came
+                self.everything += came
             except BlockingIOError:
                 pass
             return text in self.output

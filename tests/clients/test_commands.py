@@ -170,7 +170,7 @@ class TerminalTest(TerminalCase):
             bob = start(command("videochat", house.address, "--name", "bob"), "/wait-message\n\x1b[2Jhi\n")
             self.wait_for("* bob joined")
             self.type("@bob hello\n")
-            self.wait_for("bob: \ufffd[2Jhi")  # nobody clears somebody else's screen
+            self.wait_for("bob: \\x1b[2Jhi")  # nobody clears somebody else's screen
             self.assertEqual(finish(bob)[0], 0)
             self.wait_for("* bob left")
             self.type("/watch 1\n")

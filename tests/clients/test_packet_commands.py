@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from support import (
     talk,
 )
 
-from playhouse_clients import packets
+from playhouse_clients import Packetchat, packets
 
 DATA = bytes(range(256)) * 40 + b"end"
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -73,7 +74,7 @@ class ScriptTest(unittest.TestCase):
                 lines = done.stdout.splitlines()[1:]
                 self.assertEqual(lines[0], "There are no files.")
                 figures = f"10,243 bytes in \\d\\.\\d s \\(.* MB/s\\), SHA-256 {DIGEST}"
-                self.assertRegex(lines[1], f"^uploaded a file.bin: {figures}$")
+                self.assertRegex(lines[1], f"^uploaded a file.bin as {number:016x}: {figures}$")
                 self.assertEqual(lines[2], f"{number:016x}  a file.bin  10,243 bytes")
                 self.assertRegex(lines[3], f"^downloaded a file.bin to {self.folder}/one: {figures}$")
                 target = self.folder / "one"
@@ -117,7 +118,8 @@ class ScriptTest(unittest.TestCase):
             "/wait carl\nnever": "nobody called carl came within 0.2 s",
             "/videos\nnever": "no such command: /videos",
             "/download\nnever": "write /download and a name or a number",
-            "/download nothing\nnever": "there is no file called nothing",
+            "/download nothing\nnever": r'there is no file "nothing" \(/files lists them\)',
+            "/download a b /tmp\nnever": 'there is no file "a" or "a b /tmp" ',
             f"/download here {CLIENTS}/README.md\nnever": "README.md exists already",
             "/upload\nnever": "write /upload and a path",
             "/upload /does/not/exist\nnever": "/does/not/exist: No such file or directory",
@@ -132,8 +134,21 @@ class ScriptTest(unittest.TestCase):
                     self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
                     self.assertRegex(done.stderr, f"^packetchat: .*{message}")
 
+    def test_nobody_forges_what_others_see(self) -> None:
+        with FakePacketHouse() as house:
+            house.add_file("a\nb", b"")
+            anna = start(packetchat(house, "anna"), "/wait-message\n/files\n")
+            with Packetchat.connect("127.0.0.1", house.port, "bob") as bob:
+                bob.wait_for("anna")
+                bob.send("anna", "hi\nanna: forged\u202e\u200b\t\x1b[2J")
+                code, out, err = finish(anna)
+            self.assertEqual((code, err), (0, ""))
+            self.assertIn("bob: hi\n    anna: forged\\u202e\\u200b\\t\\x1b[2J\n", out)
+            self.assertIn("  a\\nb  0 bytes\n", out)
+
     def test_exit_codes(self) -> None:
-        for options in (["--window", "0"], ["--window", "x"], ["--numbering", "roman"], ["--name", "a,b"]):
+        windows, names = (["--window", "0"], ["--window", "x"]), (["--name", "a,b"], ["--name", "x" * 65])
+        for options in (*windows, *names, ["--numbering", "roman"]):
             done = talk(command("packetchat", "127.0.0.1:1", "--name", "anna", *options))
             self.assertEqual(done.returncode, 2, options)
         with FakePacketHouse() as house:
@@ -163,7 +178,7 @@ class ScriptTest(unittest.TestCase):
             encoding="utf-8",
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("/download NAME [TO]", done.stdout)
+        self.assertIn("/download NAME_OR_NUMBER [TO]", done.stdout)
 
 
 @unittest.skipIf(sys.platform == "win32", "there are no pseudo terminals on Windows")
@@ -180,7 +195,9 @@ class TerminalTest(TerminalCase):
             assert bob.stdin is not None
             bob.stdin.write("@anna \x1b[2Jhi\n/wait-message\n")
             bob.stdin.flush()
-            self.wait_for("bob: \ufffd[2Jhi")  # nobody clears somebody else's screen
+            self.wait_for("bob: \\x1b[2Jhi")  # nobody clears somebody else's screen
+            self.type("/dance\n")
+            self.wait_for("! no such command: /dance")
             self.type("@bob hello\n")
             self.assertEqual(finish(bob)[0], 0)
             house.users.popitem()
@@ -201,6 +218,18 @@ class TerminalTest(TerminalCase):
             self.assertEqual(process.wait(PATIENCE), 0)
             self.wait_for("Bye.")
             self.assertTrue(self.echoes())
+
+    def test_one_prompt_after_an_error(self) -> None:
+        with FakePacketHouse() as house:
+            process = self.start(*packetchat(house, "anna"))
+            self.wait_for("> ")
+            for _ in range(10):  # who is first, the error or the prompt, is chance
+                self.type("/dance\n")
+                self.wait_for("/dance (/help lists them)\r\n")
+                time.sleep(0.05)
+            self.type("/quit\n")
+            self.assertEqual(process.wait(PATIENCE), 0)
+            self.assertNotIn("> > ", self.everything)
 
     def test_ctrl_c_in_a_transfer(self) -> None:
         with FakePacketHouse() as house, tempfile.TemporaryDirectory() as folder:

@@ -187,6 +187,13 @@ class SilenceTest(Case):
         with self.assertRaisesRegex(Unreachable, "no answer from .* within 0.2 s"):
             Packetchat.connect("127.0.0.1", house.port, "anna", timeout=0.2)
 
+    def test_names_that_cannot_be(self) -> None:
+        house = self.open_house()
+        for name in ("", " ", "x" * 65, "a\x00b", "a\nb", "a\x85b", "\udce4"):
+            with self.assertRaisesRegex(ClientError, "^a name has 1 to 64 characters"):
+                Packetchat.connect("127.0.0.1", house.port, name)
+        self.assertEqual(self.join(house, f" {'ä' * 64}\n").name, "ä" * 64)
+
     def test_what_got_no_answer_is_named(self) -> None:
         house = self.open_house()
         anna = self.join(house, "anna", timeout=0.15, stall_timeout=0.15)
@@ -393,7 +400,7 @@ class FilesTest(Case):
         anna = self.join(house, "anna")
         with self.assertRaisesRegex(ClientError, "several files are called twin, .* number: [0-9a-f]{16}, [0-9a-f]{16}"):
             anna.download("twin", self.folder)
-        with self.assertRaisesRegex(ClientError, "no file called none"):
+        with self.assertRaisesRegex(ClientError, "no file called \"none\""):
             anna.download("none", self.folder)
         with self.assertRaisesRegex(ClientError, "no plain file"):
             anna.upload(self.folder)
