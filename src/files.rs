@@ -6,13 +6,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use playhouse_actors::MAX_FILE_NAME;
 use playhouse_storage::{Folder, Index, StorageError, StoredFile};
 
 use crate::cli::FilesCommand;
 use crate::show::{self, Progress};
 
-/// The longest name of a file and the largest file that a client can be told of, in bytes.
-const MAX_NAME: usize = 1024;
+/// The largest file that a client can be told of, in bytes.
 const MAX_SIZE: u64 = u32::MAX as u64;
 
 /// Why a command about files isn't done.
@@ -32,7 +32,7 @@ pub enum FilesError {
     NotRegular { path: PathBuf },
     #[error("--name: can't be given to {0} files")]
     OneName(usize),
-    #[error("--name: {0} bytes; a name has 1 to {MAX_NAME}")]
+    #[error("--name: {0} bytes; a name has 1 to {MAX_FILE_NAME}")]
     NameLength(usize),
     #[error("an empty name: a file that is called so goes by its number")]
     Empty,
@@ -94,7 +94,7 @@ fn add(index: &Index, sources: &[PathBuf], name: Option<&OsStr>) -> Result<(), F
         return Err(FilesError::OneName(sources.len()));
     }
     if let Some(name) = name
-        && !(1..=MAX_NAME).contains(&name.len())
+        && !(1..=MAX_FILE_NAME).contains(&name.len())
     {
         return Err(FilesError::NameLength(name.len()));
     }

@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
 use playhouse_protocols::packetchat::{Kind, MAX_LIST};
 use playhouse_storage::{
-    DownloadRow, Durability, FILE_OVERHEAD, Folder, Partial, StoredFile, UploadRow,
+    DownloadRow, Durability, FILE_OVERHEAD, Folder, Partial, StoredFile, UploadRow, now_ms,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -143,12 +143,6 @@ pub fn draw(kind: Kind) -> u64 {
 /// A new number for a file.
 pub fn draw_file_number() -> u64 {
     draw(Kind::File)
-}
-
-/// Milliseconds since 1970, by this machine's clock.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0))
 }
 
 impl FileStore {

@@ -62,6 +62,7 @@ pub use listener::Listener;
 pub use lobby::Lobby;
 pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
+pub use playhouse_protocols::packetchat::MAX_FILE_NAME;
 pub use session::Session;
 pub use settings::{FileLimits, Limits, Pace, Packetchat, Settings};
 pub use socket::raise_open_files;

@@ -2,6 +2,8 @@
 //! by reason, and each reason is logged once in a while with the rule that was broken.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::net::SocketAddr;
 
 use playhouse_protocols::wire::WireError;
@@ -36,8 +38,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const COUNT: usize = 21;
-
     /// What the operator reads: the key where there is one, and the rule.
     fn rule(&self) -> Cow<'static, str> {
         let rule = match self {
@@ -71,49 +71,21 @@ impl Refusal {
         };
         rule.into()
     }
-
-    /// Which of the reasons it is, from 0.
-    fn number(&self) -> usize {
-        match self {
-            Refusal::NotAllowed => 0,
-            Refusal::TooManyPackets => 1,
-            Refusal::Malformed(_) => 2,
-            Refusal::UnknownSession => 3,
-            Refusal::OtherAddress => 4,
-            Refusal::TooManySessions => 5,
-            Refusal::TooManySessionsHere => 6,
-            Refusal::BadName => 7,
-            Refusal::UnknownUser => 8,
-            Refusal::UnknownFile => 9,
-            Refusal::TooManyTransfers => 10,
-            Refusal::FileTooLarge => 11,
-            Refusal::Quota => 12,
-            Refusal::DiskFull => 13,
-            Refusal::BadChunk => 14,
-            Refusal::Busy => 15,
-            Refusal::Backlog => 16,
-            Refusal::BacklogOfAll => 17,
-            Refusal::TooManyTransfersInAll => 18,
-            Refusal::NoPort => 19,
-            Refusal::Internal(_) => 20,
-        }
-    }
 }
 
 /// How often each reason came up.
 #[derive(Default)]
 pub struct Refusals {
     total: u64,
-    logs: [Seldom; Refusal::COUNT],
+    logs: HashMap<Discriminant<Refusal>, Seldom>,
 }
 
 impl Refusals {
     /// One more from `peer`.
     pub fn count(&mut self, refusal: Refusal, peer: SocketAddr) {
         self.total += 1;
-        if let Some(log) = self.logs.get_mut(refusal.number())
-            && let Some(count) = log.happens()
-        {
+        let log = self.logs.entry(discriminant(&refusal)).or_default();
+        if let Some(count) = log.happens() {
             let rule = refusal.rule();
             tracing::warn!(service = "packetchat", %peer, %rule, count, "no answer");
         }
@@ -155,8 +127,6 @@ mod tests {
             Refusal::NoPort,
             Refusal::Internal("broken".to_owned()),
         ];
-        let numbers: Vec<usize> = all.iter().map(Refusal::number).collect();
-        assert_eq!(numbers, (0..Refusal::COUNT).collect::<Vec<_>>());
         let rules: std::collections::HashSet<_> = all.iter().map(Refusal::rule).collect();
         assert_eq!(rules.len(), all.len());
         let mut refusals = Refusals::default();
@@ -165,7 +135,8 @@ mod tests {
             refusals.count(refusal.clone(), peer);
         }
         assert_eq!(refusals.total(), 2 * all.len() as u64);
-        for log in &mut refusals.logs {
+        assert_eq!(refusals.logs.len(), all.len());
+        for log in refusals.logs.values_mut() {
             assert_eq!(log.happens(), None, "logged once already");
         }
     }

@@ -242,18 +242,16 @@ impl Roster {
         if self.transfers.len() >= self.max_transfers {
             return Err(Refusal::TooManyTransfersInAll);
         }
-        if let Some(slot) = self.address(ip).places.take() {
+        let places = self.address(ip).places.clone();
+        if let Some(slot) = places.take() {
             return Ok((slot, None));
         }
         let now = Instant::now();
-        let places = self.address(ip).places.clone();
-        let longest_idle = self.address(ip).transfers.clone();
-        let longest_idle = longest_idle
-            .into_iter()
-            .filter_map(|number| Some((number, self.transfers.get(&number)?)))
-            .filter(|(_, place)| place.gives_way(now))
-            .min_by_key(|(_, place)| place.heard)
-            .map(|(number, _)| number);
+        let longest_idle = self
+            .places(ip)
+            .filter(|place| place.gives_way(now))
+            .min_by_key(|place| place.heard)
+            .map(|place| place.transfer.number());
         let ended = longest_idle.and_then(|number| self.end(number));
         let slot = places.take().ok_or(Refusal::TooManyTransfers)?;
         Ok((slot, ended))
@@ -288,12 +286,17 @@ impl Roster {
     }
 
     fn begun(&self, session: u64, ip: IpAddr) -> impl Iterator<Item = &Place> {
+        self.places(ip)
+            .filter(move |place| place.transfer.session() == session)
+    }
+
+    /// The transfers of an address.
+    fn places(&self, ip: IpAddr) -> impl Iterator<Item = &Place> {
         let address = self.addresses.get(&ip);
         let numbers = address.map_or(&[][..], |address| &address.transfers);
         numbers
             .iter()
             .filter_map(|number| self.transfers.get(number))
-            .filter(move |place| place.transfer.session() == session)
     }
 
     /// A transfer has begun, and nothing was heard of it for `idle`. `fresh` if no chunk of it is here.

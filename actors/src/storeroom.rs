@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use playhouse_storage::{Folder, Index, Lock, Partial, SessionRow, StorageError};
+use playhouse_storage::{Folder, Index, Lock, Partial, SessionRow, StorageError, now_ms};
 
 use crate::disk::Disk;
-use crate::file_store::{Room, Shelves, now_ms};
+use crate::file_store::{Room, Shelves};
 use crate::ledger::Ledger;
 use crate::roster::Transfer;
 use crate::settings::Settings;

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
@@ -44,7 +45,9 @@ impl Chunks {
 
 /// The actor of one upload.
 pub struct Upload {
-    row: UploadRow,
+    /// As it was when this began; shared with the disk's thread.
+    row: Arc<UploadRow>,
+    finished: bool,
     shelves: Shelves,
     files: Post<FileStore>,
     endpoint: Post<Endpoint>,
@@ -83,7 +86,8 @@ impl Upload {
     ) -> Upload {
         Upload {
             lengths: Received::new(row.size),
-            row,
+            finished: row.finished,
+            row: Arc::new(row),
             shelves,
             files,
             endpoint,
@@ -108,10 +112,10 @@ impl Upload {
             let fits = u64::try_from(range.len()) == Ok(lengths.length(*chunk));
             if !fits {
                 self.refuse(Refusal::BadChunk, came.from);
-            } else if self.row.finished || range.is_empty() {
+            } else if self.finished || range.is_empty() {
                 past_the_end.push(*chunk);
             }
-            fits && !self.row.finished && !range.is_empty()
+            fits && !self.finished && !range.is_empty()
         });
         self.acknowledge(came.from, came.numbering, past_the_end.into_iter());
     }
@@ -219,7 +223,7 @@ impl Upload {
             if !finished {
                 return this.go_on(ctx);
             }
-            this.row.finished = true;
+            this.finished = true;
             this.endpoint.do_send(Finished { transaction });
             this.answer(&batches, ctx);
         })
@@ -327,7 +331,7 @@ impl Handler<Observe> for Upload {
         Observation::Upload {
             size: self.row.size,
             waiting: self.waiting_chunks,
-            finished: self.row.finished,
+            finished: self.finished,
         }
     }
 }

@@ -76,7 +76,7 @@ impl Index {
 }
 
 /// Milliseconds since 1970, UTC; 0 if the clock is before that.
-pub(crate) fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

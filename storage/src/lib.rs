@@ -33,6 +33,7 @@ mod rows;
 mod tidy;
 
 pub use error::StorageError;
+pub use finish::now_ms;
 pub use folder::{Folder, Lock};
 pub use index::{Durability, Index};
 pub use manage::{add, extract, remove};
