@@ -9,5 +9,6 @@
 
 pub mod chatroom;
 pub mod packetchat;
+pub mod tumip;
 pub mod videochat;
 pub mod wire;
