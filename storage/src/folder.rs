@@ -27,6 +27,25 @@ pub struct Lock {
     _file: File,
 }
 
+/// How many bytes this program may still write to the file system of `path`.
+///
+/// # Errors
+/// The system's.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with a zero, and `stat` has room for the answer.
+    let stat = match unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) } {
+        // SAFETY: it succeeded, so it has filled in the answer.
+        0 => unsafe { stat.assume_init() },
+        _ => return Err(io::Error::last_os_error()),
+    };
+    // Some systems have narrower fields.
+    #[allow(clippy::useless_conversion)]
+    let (blocks, block_bytes) = (u64::from(stat.f_bavail), u64::from(stat.f_frsize));
+    Ok(blocks.saturating_mul(block_bytes))
+}
+
 impl Folder {
     /// Makes what is missing of the folder, for its owner alone: files are private, and only the program
     /// decides who gets them.
@@ -90,20 +109,7 @@ impl Folder {
     /// The system's.
     pub fn free_bytes(&self) -> Result<u64, StorageError> {
         let files = self.files();
-        let path = CString::new(files.as_os_str().as_bytes())
-            .map_err(io::Error::from)
-            .at(&files, "look at")?;
-        let mut stat = MaybeUninit::<libc::statvfs>::uninit();
-        // SAFETY: the path ends with a zero, and `stat` has room for the answer.
-        let stat = match unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) } {
-            // SAFETY: it succeeded, so it has filled in the answer.
-            0 => unsafe { stat.assume_init() },
-            _ => return Err(io::Error::last_os_error()).at(&files, "look at"),
-        };
-        // Some systems have narrower fields.
-        #[allow(clippy::useless_conversion)]
-        let (blocks, block_bytes) = (u64::from(stat.f_bavail), u64::from(stat.f_frsize));
-        Ok(blocks.saturating_mul(block_bytes))
+        free_bytes(&files).at(&files, "look at")
     }
 
     /// Removes what an unfinished upload has written. Fine if there is nothing.

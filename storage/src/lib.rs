@@ -34,7 +34,7 @@ mod tidy;
 
 pub use error::StorageError;
 pub use finish::now_ms;
-pub use folder::{Folder, Lock};
+pub use folder::{Folder, Lock, free_bytes};
 pub use index::{Durability, Index};
 pub use manage::{add, extract, remove};
 pub use partial::Partial;
