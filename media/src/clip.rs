@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::av::{AvError, Decoded, Decoder, Input, Packet, StreamFacts};
 use crate::name::ClipName;
+use crate::timeline::{Key, Stamp, Timeline};
 
 /// The largest width and height of a picture, in pixels.
 pub const MAX_SIDE: u32 = 8192;
@@ -22,9 +23,6 @@ pub const MAX_FRAMES: u32 = 10_000_000;
 
 /// A file whose first so many packets hold no good frame is undecodable.
 const MAX_PROBED_PACKETS: usize = 3000;
-/// Frame rates that containers make up when they don't know are far above this.
-const MAX_FRAME_RATE: f64 = 1000.0;
-const USUAL_FRAME_RATE: f64 = 25.0;
 /// Two clips' times for the same frame differ by their containers' rounding.
 const TIME_TOLERANCE: Duration = Duration::from_millis(1);
 
@@ -109,14 +107,6 @@ pub struct Clip {
     /// Presentation time of each frame in the stream's units, sorted, never empty.
     stamps: Vec<i64>,
     keys: Vec<Key>,
-}
-
-/// A frame from which decoding can start.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Key {
-    pub frame: u32,
-    pub pts: i64,
-    pub dts: i64,
 }
 
 impl Clip {
@@ -265,20 +255,21 @@ pub(crate) fn regular_file(path: &Path) -> Result<Metadata, ClipError> {
 }
 
 pub(crate) fn open(path: &Path) -> Result<Input, ClipError> {
-    Input::open(path).map_err(|error| match error.io() {
+    Input::open(path, None).map_err(|error| unopened(path, error))
+}
+
+/// Why a file couldn't be opened.
+pub(crate) fn unopened(path: &Path, error: AvError) -> ClipError {
+    match error.io() {
         Some(source) => ClipError::Unreadable {
             path: path.into(),
             source,
         },
         None => ClipError::NotVideo {
             path: path.into(),
-            reason: match error.to_string() {
-                // FFmpeg has no words for some of its codes.
-                text if text.trim().is_empty() => format!("{error:?}"),
-                text => text,
-            },
+            reason: error.to_string(),
         },
-    })
+    }
 }
 
 pub(crate) fn undecodable(path: &Path, error: AvError) -> ClipError {
@@ -302,14 +293,6 @@ fn dimensions(path: &Path, facts: &StreamFacts) -> Result<(u32, u32), ClipError>
             width: facts.width,
             height: facts.height,
         })
-}
-
-/// What the index needs of a packet.
-struct Stamp {
-    pts: Option<i64>,
-    dts: Option<i64>,
-    key: bool,
-    hidden: bool,
 }
 
 /// Reads all packets, and decodes until a frame comes out.
@@ -358,66 +341,4 @@ fn read_packets(
         }
     }
     Ok(packets)
-}
-
-/// When which frame is due.
-struct Timeline {
-    counted: bool,
-    time_base: (i64, i64),
-    frame_rate: f64,
-    stamps: Vec<i64>,
-    keys: Vec<Key>,
-}
-
-impl Timeline {
-    fn new(path: &Path, packets: &[Stamp], facts: &StreamFacts) -> Result<Timeline, ClipError> {
-        let shown = || packets.iter().filter(|packet| !packet.hidden);
-        let counted = shown().any(|packet| packet.pts.is_none());
-        let usual = facts.frame_rate;
-        let known_rate =
-            (usual.is_finite() && usual > 0.0 && usual <= MAX_FRAME_RATE).then_some(usual);
-
-        let mut time_base = facts.time_base;
-        let mut frames: Vec<(i64, Option<i64>, bool)> = Vec::new();
-        if shown().all(|packet| packet.pts.or(packet.dts).is_some()) {
-            frames.extend(shown().filter_map(|p| Some((p.pts.or(p.dts)?, p.dts, p.key))));
-            frames.sort_by_key(|&(stamp, ..)| stamp);
-        } else {
-            // Units of one frame.
-            time_base = (
-                1_000_000,
-                (known_rate.unwrap_or(USUAL_FRAME_RATE) * 1e6)
-                    .round()
-                    .max(1.0) as i64,
-            );
-            frames.extend((0..).zip(shown()).map(|(i, p)| (i, p.dts, p.key)));
-        }
-
-        let (Some(&(first, ..)), Some(&(last, ..))) = (frames.first(), frames.last()) else {
-            return Err(ClipError::NoFrames { path: path.into() });
-        };
-        let frame_rate = known_rate.unwrap_or_else(|| {
-            let seconds = (last as f64 - first as f64) * time_base.0 as f64 / time_base.1 as f64;
-            let rate = (frames.len() - 1) as f64 / seconds;
-            if rate.is_finite() && rate > 0.001 {
-                rate.min(MAX_FRAME_RATE)
-            } else {
-                USUAL_FRAME_RATE
-            }
-        });
-        let keys = (0..).zip(&frames).filter(|(_, (.., key))| *key);
-        Ok(Timeline {
-            counted,
-            time_base,
-            frame_rate,
-            keys: keys
-                .map(|(frame, &(pts, dts, _))| Key {
-                    frame,
-                    pts,
-                    dts: dts.unwrap_or(pts),
-                })
-                .collect(),
-            stamps: frames.iter().map(|&(stamp, ..)| stamp).collect(),
-        })
-    }
 }

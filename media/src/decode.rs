@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::av::{Decoded, Decoder, Frame, Input, Packet};
-use crate::clip::{self, Clip, ClipError, Key};
+use crate::clip::{self, Clip, ClipError};
+use crate::timeline::Key;
 
 /// Decodes one clip. Not shared, but may move between threads.
 pub struct ClipDecoder {
@@ -31,7 +32,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Which frame of the clip it stands for.
+    /// Which frame of the clip it stands for; 0 for one of a live source.
     pub fn index(&self) -> u32 {
         self.index
     }
@@ -49,6 +50,15 @@ impl Picture {
     /// In pixels; may change in the middle of a clip.
     pub fn height(&self) -> u32 {
         self.frame.raw().height.unsigned_abs()
+    }
+
+    /// A picture that is of no clip.
+    pub(crate) fn of(frame: Frame) -> Picture {
+        Picture {
+            frame: Arc::new(frame),
+            index: 0,
+            repeated: false,
+        }
     }
 
     pub(crate) fn frame(&self) -> &Frame {

@@ -4,17 +4,17 @@
 //! those planes are stretched into scratch ones on the way. The colours' matrix is left as it is: JFIF's is
 //! that of BT.601, so BT.709 video comes out very slightly off, which saves a conversion of every frame.
 
-use std::ffi::CStr;
 use std::ptr;
 use std::slice;
 
 use bytes::Bytes;
-use ffmpeg_next::ffi::{self, AVColorRange, AVPixelFormat};
+use ffmpeg_next::ffi::AVPixelFormat;
 use thiserror::Error;
 use turbojpeg::raw;
 
-use crate::av::Frame;
+use crate::av::{self, Frame, PIXELS, Scaler};
 use crate::decode::Picture;
+use crate::turbo::Handle;
 
 /// Why there is no JPEG.
 #[derive(Debug, Error)]
@@ -67,9 +67,10 @@ impl JpegEncoder {
         if !(1..=100).contains(&quality) {
             return Err(JpegError::Quality(quality));
         }
-        let handle = Handle::new()?;
-        handle.set(raw::TJPARAM_TJPARAM_QUALITY, quality.into())?;
-        handle.set(raw::TJPARAM_TJPARAM_NOREALLOC, 1)?;
+        let handle = Handle::compressor().map_err(JpegError::Encoder)?;
+        let set = |parameter, value| handle.set(parameter, value).map_err(JpegError::Encoder);
+        set(raw::TJPARAM_TJPARAM_QUALITY, quality.into())?;
+        set(raw::TJPARAM_TJPARAM_NOREALLOC, 1)?;
         let scratch = [const { Vec::new() }; 3];
         Ok(JpegEncoder {
             handle,
@@ -86,19 +87,24 @@ impl JpegEncoder {
     /// The picture's format is exotic beyond conversion, or memory ran out.
     pub fn encode(&mut self, picture: &Picture) -> Result<Bytes, JpegError> {
         let frame = picture.frame();
-        let format = frame.raw().format;
-        if let Some((layout, always_full)) = layout(format) {
-            let full = always_full || frame.raw().color_range == AVColorRange::AVCOL_RANGE_JPEG;
-            return self.encode_planes(frame, layout, full);
+        let source = av::Layout::of(frame);
+        if let Some((layout, always_full)) = layout(source.format) {
+            return self.encode_planes(frame, layout, always_full || source.full);
         }
+        // The range stays, because libswscale doesn't stretch formats of more than 8 bit.
+        let target = av::Layout {
+            format: PIXELS as i32,
+            ..source
+        };
         // Taken out while it lends its frame to the encoder.
         let mut scaler = match self.scaler.take() {
-            Some(scaler) if scaler.fits(frame) => scaler,
-            _ => Scaler::new(frame).ok_or(JpegError::Format(format))?,
+            Some(scaler) if scaler.layouts() == (source, target) => scaler,
+            _ => Scaler::new(source, target).ok_or(JpegError::Format(source.format))?,
         };
-        let full = scaler.range == AVColorRange::AVCOL_RANGE_JPEG;
-        let converted = scaler.convert(frame).ok_or(JpegError::Format(format))?;
-        let jpeg = self.encode_planes(converted, YUV420, full);
+        let converted = scaler
+            .convert(frame)
+            .ok_or(JpegError::Format(source.format))?;
+        let jpeg = self.encode_planes(converted, YUV420, source.full);
         self.scaler = Some(scaler);
         jpeg
     }
@@ -163,7 +169,8 @@ impl JpegEncoder {
         subsampling: i32,
     ) -> Result<Bytes, JpegError> {
         if self.subsampling != Some(subsampling) {
-            self.handle.set(raw::TJPARAM_TJPARAM_SUBSAMP, subsampling)?;
+            let set = self.handle.set(raw::TJPARAM_TJPARAM_SUBSAMP, subsampling);
+            set.map_err(JpegError::Encoder)?;
             self.subsampling = Some(subsampling);
         }
         // SAFETY: plain arithmetic on its arguments.
@@ -176,7 +183,7 @@ impl JpegEncoder {
         // padded to whole groups; the buffer holds the worst case, and the handle may not replace it.
         let result = unsafe {
             raw::tj3CompressFromYUVPlanes8(
-                self.handle.0,
+                self.handle.raw(),
                 planes.as_ptr(),
                 width,
                 strides.as_ptr(),
@@ -185,9 +192,7 @@ impl JpegEncoder {
                 &mut size,
             )
         };
-        if result != 0 {
-            return Err(self.handle.error());
-        }
+        self.handle.check(result).map_err(JpegError::Encoder)?;
         // SAFETY: the encoder wrote `size` bytes from the start of `output`, within its capacity.
         let jpeg = unsafe { slice::from_raw_parts(self.output.as_ptr(), size as usize) };
         Ok(Bytes::copy_from_slice(jpeg))
@@ -285,149 +290,6 @@ fn stretch_chroma(source: &[u8], target: &mut [u8]) {
     for (target, &source) in target.iter_mut().zip(source) {
         let c = u16::from(source.clamp(16, 240) - 16);
         *target = ((c * 291 + 256) >> 8) as u8;
-    }
-}
-
-/// Converts frames of one size and format to yuv420p. The range stays, because libswscale doesn't stretch
-/// formats of more than 8 bit.
-struct Scaler {
-    context: *mut ffi::SwsContext,
-    width: i32,
-    height: i32,
-    format: i32,
-    range: AVColorRange,
-    target: Frame,
-}
-
-// SAFETY: the context isn't tied to the thread that made it, and `Scaler` is its only owner.
-unsafe impl Send for Scaler {}
-
-impl Scaler {
-    fn new(frame: &Frame) -> Option<Scaler> {
-        let source = frame.raw();
-        let (width, height, format, range) = (
-            source.width,
-            source.height,
-            source.format,
-            source.color_range,
-        );
-        if !(0..AVPixelFormat::AV_PIX_FMT_NB as i32).contains(&format) {
-            return None;
-        }
-        // SAFETY: the enumeration has a value for each number below AV_PIX_FMT_NB.
-        let from: AVPixelFormat = unsafe { std::mem::transmute(format) };
-        let to = AVPixelFormat::AV_PIX_FMT_YUV420P;
-        let target = Frame::with_buffers(to, width, height)?;
-        let (none, no_parameters) = (ptr::null_mut(), ptr::null());
-        // SAFETY: formats and sizes are checked by the call, which returns null if it can't.
-        let context = unsafe {
-            ffi::sws_getContext(
-                width,
-                height,
-                from,
-                width,
-                height,
-                to,
-                ffi::SWS_BILINEAR,
-                none,
-                none,
-                no_parameters,
-            )
-        };
-        if context.is_null() {
-            return None;
-        }
-        let full = i32::from(range == AVColorRange::AVCOL_RANGE_JPEG);
-        // SAFETY: the context was just made; the tables are static.
-        unsafe {
-            let table = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT);
-            ffi::sws_setColorspaceDetails(context, table, full, table, full, 0, 1 << 16, 1 << 16);
-        }
-        Some(Scaler {
-            context,
-            width,
-            height,
-            format,
-            range,
-            target,
-        })
-    }
-
-    fn fits(&self, frame: &Frame) -> bool {
-        let source = frame.raw();
-        (self.width, self.height, self.format, self.range)
-            == (
-                source.width,
-                source.height,
-                source.format,
-                source.color_range,
-            )
-    }
-
-    fn convert(&mut self, frame: &Frame) -> Option<&Frame> {
-        let source = frame.raw();
-        let target = self.target.raw();
-        // SAFETY: both frames have the size and format that the context was made for, and the target's
-        // buffers are ours alone.
-        let rows = unsafe {
-            ffi::sws_scale(
-                self.context,
-                source.data.as_ptr().cast(),
-                source.linesize.as_ptr(),
-                0,
-                self.height,
-                target.data.as_ptr(),
-                target.linesize.as_ptr(),
-            )
-        };
-        (rows == self.height).then_some(&self.target)
-    }
-}
-
-impl Drop for Scaler {
-    fn drop(&mut self) {
-        // SAFETY: made by sws_getContext, freed once.
-        unsafe { ffi::sws_freeContext(self.context) }
-    }
-}
-
-/// A compressor of libjpeg-turbo.
-struct Handle(raw::tjhandle);
-
-// SAFETY: the compressor isn't tied to the thread that made it, and `Handle` is its only owner.
-unsafe impl Send for Handle {}
-
-impl Handle {
-    fn new() -> Result<Handle, JpegError> {
-        // SAFETY: allocates a compressor or returns null.
-        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_COMPRESS as i32) };
-        let handle = Handle(handle);
-        if handle.0.is_null() {
-            Err(handle.error())
-        } else {
-            Ok(handle)
-        }
-    }
-
-    fn set(&self, parameter: raw::TJPARAM, value: i32) -> Result<(), JpegError> {
-        // SAFETY: the handle is valid; the call checks parameter and value.
-        match unsafe { raw::tj3Set(self.0, parameter as i32, value) } {
-            0 => Ok(()),
-            _ => Err(self.error()),
-        }
-    }
-
-    fn error(&self) -> JpegError {
-        // SAFETY: returns a string that ends in a zero, also for a null handle, valid until the next call.
-        let text = unsafe { CStr::from_ptr(raw::tj3GetErrorStr(self.0)) };
-        JpegError::Encoder(text.to_string_lossy().into_owned())
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // SAFETY: made by tj3Init, freed once; null is allowed.
-        unsafe { raw::tj3Destroy(self.0) }
     }
 }
 

@@ -91,3 +91,9 @@ pub fn identity(picture: &Picture) -> u32 {
     let full_range = f64::from(sum) / (16.0 * 40.0);
     (full_range * 219.0 / 255.0 / 3.0).round() as u32
 }
+
+/// Offset of a JPEG's first marker `FF second`, found by name alone.
+pub fn marker(jpeg: &[u8], second: u8) -> usize {
+    let found = jpeg.windows(2).position(|bytes| bytes == [0xff, second]);
+    found.unwrap()
+}
