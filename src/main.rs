@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use playhouse_media::Catalogue;
 
+mod bot;
 mod cli;
 mod config;
 mod files;

@@ -76,7 +76,13 @@ pub fn run(
         // A quarter is for transfers. What is not being moved has no file open.
         let moving = files / 4 / FILES_A_TRANSFER;
         settings.files.max_moving = settings.files.max_moving.min(moving).max(1);
-        let reserved = RESERVED_FILES + settings.files.max_moving * FILES_A_TRANSFER;
+        // An eighth is for the ports of tumip's users.
+        let mut ports = 0;
+        if let Some(tumip) = &mut settings.tumip {
+            tumip.max_users = tumip.max_users.min(files / 8).max(1);
+            ports = tumip.max_users;
+        }
+        let reserved = RESERVED_FILES + settings.files.max_moving * FILES_A_TRANSFER + ports;
         let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {
             tracing::warn!(
@@ -107,7 +113,9 @@ pub fn run(
             source,
         })?;
     }
-    Ok(system.run()?)
+    let stopped = system.run();
+    house.close();
+    Ok(stopped?)
 }
 
 /// Written beside and renamed: whoever finds the file finds all of it.

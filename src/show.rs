@@ -40,6 +40,7 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             Service::Videochat => "encrypted chat, videos of rising quality",
             Service::Chatroom => "encrypted chat, videos of rising quality",
             Service::Packetchat => "messages and files over UDP",
+            Service::Tumip => "a camera's pictures, and a bot to ask",
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();

@@ -390,7 +390,7 @@ fn second_server(house: &House) -> Command {
         .arg("--data")
         .arg(house.data())
         .envs(
-            ["VIDEOCHAT", "CHATROOM", "PACKETCHAT"]
+            ["VIDEOCHAT", "CHATROOM", "PACKETCHAT", "TUMIP"]
                 .map(|service| (format!("PLAYHOUSE__{service}__PORT"), "0")),
         )
         .stdout(Stdio::null());

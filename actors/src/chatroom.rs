@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use playhouse_media::{Plan, Video};
+use playhouse_media::Plan;
 use playhouse_protocols::chatroom::{self as wire, ClientMessage};
 use playhouse_protocols::wire::Step;
 use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::traits::PublicKeyParts;
 
-use crate::guest::{Conversation, Guest};
+use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
 use crate::library::{Find, VideoNames};
 use crate::link::{Link, Parting};
@@ -19,6 +19,7 @@ use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::streamer::Show;
+use crate::viewing::{Showing, Title};
 
 /// The smallest RSA modulus that is taken, in bytes: with a smaller one, others could not encrypt a
 /// message of any use (PKCS#1 v1.5 takes 11 bytes of it).
@@ -32,8 +33,6 @@ pub struct ChatroomConnection {
     decoder: wire::Decoder,
     /// Whether the list of people has come, which is the first thing that a newcomer gets.
     listed: bool,
-    /// A video chosen while another one plays.
-    next_video: Option<String>,
 }
 
 impl ChatroomConnection {
@@ -42,7 +41,6 @@ impl ChatroomConnection {
             guest: Guest::new(link, rooms),
             decoder: wire::Decoder::new(),
             listed: false,
-            next_video: None,
         }
     }
 
@@ -81,7 +79,7 @@ impl ChatroomConnection {
             }
             ClientMessage::ListVideos => self.list(ctx),
             ClientMessage::VideoName(name) if self.guest.is_watching() => {
-                self.next_video = Some(name.to_owned());
+                self.guest.next_choice = Some(name.to_owned());
                 self.guest.link.pause();
             }
             ClientMessage::VideoName(name) => self.choose(name.to_owned(), ctx),
@@ -135,10 +133,10 @@ impl ChatroomConnection {
             .ok_or(name)
         }
         .into_actor(self)
-        .map(|video, this, ctx| {
+        .map(|title, this, ctx| {
             this.guest.link.resume();
-            match video {
-                Ok(video) => this.play(video, ctx),
+            match title {
+                Ok(title) => this.play(title, ctx),
                 Err(name) => {
                     this.guest
                         .link
@@ -151,17 +149,26 @@ impl ChatroomConnection {
         .spawn(ctx);
     }
 
-    fn play(&mut self, video: Arc<Video>, ctx: &mut Context<Self>) {
+    fn play(&mut self, title: Title, ctx: &mut Context<Self>) {
         if !self.guest.link.is_open() {
             return;
         }
-        let frames = video.frame_count();
-        let plan = Plan::remainder_first(frames, video.clips.len());
+        let (showing, frames) = match title {
+            Title::Video(video) => {
+                let frames = video.frame_count();
+                let plan = Plan::remainder_first(frames, video.clips.len());
+                (Showing::Video(video, plan), frames)
+            }
+            Title::Live(broadcast) => {
+                let frames = self.guest.rooms.studio.chatroom_frames;
+                (Showing::Live(broadcast, Some(frames)), frames)
+            }
+        };
         let announce = |this: &mut Self, ctx: &mut _| {
             this.alone(wire::stream(frames), ctx);
             this.link().outbound().hold();
         };
-        if !self.watch(video, plan, ctx, announce) {
+        if !self.watch(showing, ctx, announce) {
             self.alone(wire::stream(0), ctx);
         }
     }
@@ -188,7 +195,7 @@ impl Conversation for ChatroomConnection {
     }
 
     // Its commands wait for the list of people, which comes by way of the floor.
-    fn joined(&mut self, _: &Person) {}
+    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;
@@ -247,7 +254,7 @@ impl Handler<Show> for ChatroomConnection {
             Show::Finish => {
                 self.guest.stops_watching();
                 self.guest.link.release();
-                if let Some(name) = self.next_video.take() {
+                if let Some(name) = self.guest.next_choice.take() {
                     self.choose(name, ctx);
                 }
             }

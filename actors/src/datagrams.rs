@@ -22,7 +22,7 @@ const SPLITS: u32 = 1000;
 /// Bytes that wait for the socket at most; the oldest give way.
 const OUTBOX: usize = 8 << 20;
 /// What the socket's buffers shall take, in bytes, as far as the system allows.
-const SOCKET_BUFFER: usize = 4 << 20;
+pub const SOCKET_BUFFER: usize = 4 << 20;
 
 /// One or several datagrams for one peer.
 #[derive(Debug, Clone, Message)]
@@ -78,7 +78,7 @@ impl Letters {
 ///
 /// # Errors
 /// The address can't be bound.
-pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+pub fn bind(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::DGRAM,
@@ -87,10 +87,10 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     // As much as the system grants: a burst that finds no room is lost, and repeated by its senders.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_recv_buffer_size(buffer);
+    let _ = socket.set_send_buffer_size(buffer);
     #[cfg(target_os = "linux")]
-    linux::force_buffers(&socket, SOCKET_BUFFER);
+    linux::force_buffers(&socket, buffer);
     Ok(socket.into())
 }
 
@@ -481,7 +481,7 @@ mod tests {
     }
 
     fn pair() -> (UdpSocket, UdpSocket, SocketAddr) {
-        let bind = |ip: &str| bind(SocketAddr::new(ip.parse().unwrap(), 0)).unwrap();
+        let bind = |ip: &str| bind(SocketAddr::new(ip.parse().unwrap(), 0), SOCKET_BUFFER).unwrap();
         let (from, to) = (bind("127.0.0.1"), bind("127.0.0.1"));
         let address = to.local_addr().unwrap();
         (from, to, address)

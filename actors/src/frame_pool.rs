@@ -267,7 +267,7 @@ fn encode_tasks(tasks: &Receiver<EncodeTask>, quality: u8, cache: &FrameCache) {
 }
 
 /// Lets the event loops go first. On Linux the nice value belongs to the thread.
-fn be_nice() {
+pub fn be_nice() {
     #[cfg(target_os = "linux")]
     // SAFETY: takes and returns plain integers; a refusal changes nothing and is no harm.
     unsafe {

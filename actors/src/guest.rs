@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use playhouse_media::{Plan, Video};
 
 use crate::house::Rooms;
 use crate::link::{LINGER, Link, Parting};
@@ -14,20 +13,8 @@ use crate::lobby::{Join, Leave};
 use crate::messages::{Heard, Observation, Person};
 use crate::outbound::Segment;
 use crate::seat::Seated;
-use crate::slots::Slot;
-use crate::streamer::{Cancel, Show, Streamer, Written};
-
-struct Playing {
-    streamer: Addr<Streamer>,
-    _slot: Slot,
-}
-
-impl Drop for Playing {
-    /// A connection that panics stops its video too.
-    fn drop(&mut self) {
-        self.streamer.do_send(Cancel);
-    }
-}
+use crate::streamer::Show;
+use crate::viewing::{Showing, Viewing};
 
 /// A connection's side of the house.
 pub struct Guest {
@@ -38,7 +25,9 @@ pub struct Guest {
     /// Mistakes so far.
     pub faults: u32,
     seated: Option<Seated>,
-    playing: Option<Playing>,
+    playing: Option<Viewing>,
+    /// A video chosen while another one plays.
+    pub next_choice: Option<String>,
     handshake: Option<SpawnHandle>,
 }
 
@@ -52,6 +41,7 @@ impl Guest {
             faults: 0,
             seated: None,
             playing: None,
+            next_choice: None,
             handshake: None,
         }
     }
@@ -59,6 +49,18 @@ impl Guest {
     /// Whether a video plays.
     pub fn is_watching(&self) -> bool {
         self.playing.is_some()
+    }
+
+    /// Whether it is one without an end.
+    pub fn is_watching_live(&self) -> bool {
+        self.playing.as_ref().is_some_and(Viewing::is_live)
+    }
+
+    /// Ends the viewing of a live channel; [`Show::Finish`] follows.
+    pub fn conclude(&self) {
+        if let Some(playing) = &self.playing {
+            playing.conclude();
+        }
     }
 
     /// The video is over.
@@ -69,7 +71,7 @@ impl Guest {
     /// So many frames went out.
     pub fn frames_written(&self, frames: u32) {
         if let Some(playing) = &self.playing {
-            playing.streamer.do_send(Written { frames });
+            playing.written(frames);
         }
     }
 
@@ -95,9 +97,7 @@ impl Guest {
 }
 
 /// A service's words for what happens in the house.
-pub trait Conversation:
-    Actor<Context = Context<Self>> + Handler<Heard> + Handler<Show> + Unpin
-{
+pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin {
     fn guest(&mut self) -> &mut Guest;
 
     /// Understands what is unread, `input`, as far as it goes; says how many bytes that took.
@@ -110,7 +110,12 @@ pub trait Conversation:
 
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
-    fn joined(&mut self, person: &Person);
+    fn joined(&mut self, person: &Person, ctx: &mut Context<Self>);
+
+    /// The peer has closed its side. What is unread will never be more.
+    fn closed(&mut self, ctx: &mut Context<Self>) {
+        self.part(Parting::Dropped("the peer closed it".to_owned()), ctx);
+    }
 
     fn link(&mut self) -> &mut Link {
         &mut self.guest().link
@@ -168,40 +173,7 @@ pub trait Conversation:
         }
         guest.link.set_user(person.name.clone());
         guest.link.span().in_scope(|| tracing::info!("joined"));
-        self.joined(person);
-    }
-
-    /// Starts `video`, whose qualities follow `plan`, if there is a place for one more viewer.
-    /// `announce` tells the peer before the first frame.
-    fn watch(
-        &mut self,
-        video: Arc<Video>,
-        plan: Plan,
-        ctx: &mut Context<Self>,
-        announce: impl FnOnce(&mut Self, &mut Context<Self>),
-    ) -> bool {
-        let guest = self.guest();
-        let Some(slot) = guest.rooms.streams.take() else {
-            let warn = || tracing::warn!("refused a video: limit streaming.max_streams");
-            guest.link.span().in_scope(warn);
-            return false;
-        };
-        guest.link.span().in_scope(|| {
-            tracing::info!(video = %video.name, frames = video.frame_count(), "stream begins");
-        });
-        announce(self, ctx);
-        let guest = self.guest();
-        if !guest.link.is_open() {
-            // Too slow even for that.
-            return true;
-        }
-        let viewer = ctx.address().recipient();
-        let streamer = Streamer::new(video, plan, &guest.rooms, viewer).start_here();
-        guest.playing = Some(Playing {
-            streamer,
-            _slot: slot,
-        });
-        true
+        self.joined(person, ctx);
     }
 
     /// Queues `segment`; a reader who is too far behind is let go.
@@ -235,3 +207,40 @@ pub trait Conversation:
         guest.leave();
     }
 }
+
+/// A conversation with somebody who watches videos.
+pub trait Audience: Conversation + Handler<Show> {
+    /// Starts what is to be shown, if there is a place for one more viewer. `announce` tells the peer
+    /// before the first frame.
+    fn watch(
+        &mut self,
+        showing: Showing,
+        ctx: &mut Context<Self>,
+        announce: impl FnOnce(&mut Self, &mut Context<Self>),
+    ) -> bool {
+        let guest = self.guest();
+        let Some(slot) = guest.rooms.streams.take() else {
+            let warn = || tracing::warn!("refused a video: limit streaming.max_streams");
+            guest.link.span().in_scope(warn);
+            return false;
+        };
+        guest.link.span().in_scope(|| {
+            tracing::info!(
+                video = showing.name(),
+                frames = showing.frames(),
+                "stream begins"
+            );
+        });
+        announce(self, ctx);
+        let guest = self.guest();
+        // One that is too slow even for that has left.
+        if guest.link.is_open() {
+            let viewing = Viewing::start(showing, slot, &guest.rooms, ctx.address().recipient());
+            guest.link.shows_live(viewing.is_live());
+            guest.playing = Some(viewing);
+        }
+        true
+    }
+}
+
+impl<A: Conversation + Handler<Show>> Audience for A {}

@@ -13,6 +13,7 @@ use playhouse_media::{Catalogue, FrameCache};
 use playhouse_storage::Lock;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::chat_bot::Bots;
 use crate::chatroom;
 use crate::datagrams;
 use crate::desk::{Desk, Lists};
@@ -21,22 +22,29 @@ use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
+use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
 use crate::library::{self, Library};
 use crate::listener::{Door, Guests, Listener};
+use crate::live_source::LiveSource;
 use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
 use crate::messages::Service;
+use crate::picture_port::PicturePorts;
+use crate::recordings::{self, Recordings};
 use crate::roster::Roster;
 use crate::settings::{Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
+use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::videochat;
 use crate::watch::{Post, keep};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// How long recordings may take to be completed when the house closes.
+const COMPLETION: Duration = Duration::from_secs(10);
 
 /// What every connection of one core can reach.
 pub struct Rooms {
@@ -52,6 +60,11 @@ pub struct Rooms {
     pub limits: Arc<Limits>,
     pub legacy_gap: Duration,
     pub chatroom_key: Bytes,
+    pub studio: Arc<Studio>,
+    pub picture_ports: Arc<PicturePorts>,
+    /// A question in tumip that is shorter than it says is complete after so much silence.
+    pub quiet: Duration,
+    pub bots: Bots,
 }
 
 /// Why the house can't open.
@@ -79,8 +92,11 @@ pub struct House {
     pub household: Household,
     // No other house opens on the same data while this one stands.
     _lock: Lock,
-    // The cores' threads end with the system; their handles are kept until then.
-    _arbiters: Vec<Arbiter>,
+    /// The cores' threads end with the system.
+    arbiters: Vec<Arbiter>,
+    // A bot may hold up its thread: nobody waits for it.
+    _bots: Arbiter,
+    studio: Arc<Studio>,
 }
 
 impl House {
@@ -93,6 +109,10 @@ impl House {
         let ports = [
             (Service::Videochat, settings.videochat),
             (Service::Chatroom, settings.chatroom),
+            (
+                Service::Tumip,
+                settings.tumip.as_ref().map(|tumip| tumip.port),
+            ),
         ];
         // First, so that a second house on the same data says just that.
         let storeroom = storeroom::open(settings)?;
@@ -117,7 +137,7 @@ impl House {
                     address,
                     source,
                 };
-                let socket = datagrams::bind(address).map_err(failed)?;
+                let socket = datagrams::bind(address, datagrams::SOCKET_BUFFER).map_err(failed)?;
                 let address = socket.local_addr().map_err(failed)?;
                 Some((packetchat.clone(), socket, address))
             }
@@ -137,13 +157,25 @@ impl House {
             .collect::<io::Result<_>>()
             .map_err(StartError::Threads)?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let bots_arbiter = Arbiter::try_new().map_err(StartError::Threads)?;
+        let studio = studio(settings);
         let mut household = Household {
             floors: handles.iter().map(|_| Post::default()).collect(),
+            studio: Some(studio.clone()),
             ..Household::default()
         };
         keep_floors(&household, &handles, &supervisor);
         keep_lobby(&household, &handles, &supervisor, settings);
-        keep_library(&household, &handles, &supervisor, settings, catalogue, pool);
+        keep_library(
+            &household,
+            &handles,
+            &supervisor,
+            settings,
+            &studio,
+            catalogue,
+            pool,
+        );
+        keep_sources(&mut household, &handles, &supervisor, settings, &studio);
         let shelves = storeroom.shelves.clone();
         let make = move || FileStore::new(shelves.clone());
         keep(
@@ -159,6 +191,20 @@ impl House {
             Slots::new(settings.max_streams),
         );
         let next_person = Arc::new(AtomicU64::new(1));
+        let tumip = settings.tumip.clone().unwrap_or_default();
+        let picture_ports = Arc::new(PicturePorts::new(settings.bind, &tumip));
+        household.picture_ports = Some(picture_ports.clone());
+        let bots = Bots {
+            arbiter: bots_arbiter.handle(),
+            maker: settings.bot.clone(),
+            facts: HouseFacts {
+                lobby: household.lobby.clone(),
+                library: household.library.clone(),
+                files: household.files.clone(),
+                studio: studio.clone(),
+            },
+            time_limit: settings.bot_time_limit,
+        };
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -176,6 +222,10 @@ impl House {
                     limits: limits.clone(),
                     legacy_gap: settings.legacy_gap,
                     chatroom_key: chatroom_key.clone(),
+                    studio: studio.clone(),
+                    picture_ports: picture_ports.clone(),
+                    quiet: tumip.quiet,
+                    bots: bots.clone(),
                 };
                 (arbiter.clone(), Arc::new(rooms))
             })
@@ -268,9 +318,41 @@ impl House {
             services,
             household,
             _lock: lock,
-            _arbiters: arbiters,
+            arbiters,
+            _bots: bots_arbiter,
+            studio,
         })
     }
+
+    /// Waits until what is being recorded is complete. To be called when the system has stopped.
+    pub fn close(self) {
+        for arbiter in self.arbiters {
+            arbiter.stop();
+            // The actors are gone when it returns; a panic of its thread was logged.
+            let _ = arbiter.join();
+        }
+        if let Some(recordings) = &self.studio.recordings {
+            recordings.complete(COMPLETION);
+        }
+    }
+}
+
+/// What live channels have in common. What killed servers left of recordings is removed.
+fn studio(settings: &Settings) -> Arc<Studio> {
+    let (live, folder) = (&settings.live, &settings.videos_dir);
+    match recordings::clean_up(folder) {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(
+            files,
+            "unfinished recordings of a server that was killed removed"
+        ),
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "unfinished recordings can't be removed");
+        }
+    }
+    let recording = live.recording.clone();
+    let recordings = recording.map(|limits| Arc::new(Recordings::new(folder.clone(), limits)));
+    Arc::new(Studio::new(live.linger, live.chatroom_frames, recordings))
 }
 
 /// Tells the supervisor that an actor was rebuilt.
@@ -299,11 +381,13 @@ fn keep_lobby(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
 ) {
-    const SERVICES: [(Service, ListEncoder); 3] = [
+    const SERVICES: [(Service, ListEncoder); 4] = [
         (Service::Videochat, Some(videochat::encode_list)),
         (Service::Chatroom, Some(chatroom::encode_list)),
         // Its people ask who is here.
         (Service::Packetchat, None),
+        // Its people have no word for who is here.
+        (Service::Tumip, None),
     ];
     let merging = Merging {
         window: settings.lobby_merge,
@@ -331,17 +415,19 @@ fn keep_library(
     cores: &[ArbiterHandle],
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
+    studio: &Arc<Studio>,
     catalogue: Catalogue,
     pool: FramePool,
 ) {
     library::log_changes(&Catalogue::default(), &catalogue);
     let (catalogue, folder) = (Arc::new(catalogue), settings.videos_dir.clone());
-    let arbiters = cores.to_vec();
+    let (arbiters, studio) = (cores.to_vec(), studio.clone());
     let make = move || {
         Library::new(
             folder.clone(),
             catalogue.clone(),
             pool.clone(),
+            studio.clone(),
             arbiters.clone(),
         )
     };
@@ -352,6 +438,24 @@ fn keep_library(
         make,
         told(supervisor, Rebuilt::Other),
     );
+}
+
+/// Each live source of the configuration, on the next core.
+fn keep_sources(
+    household: &mut Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    studio: &Arc<Studio>,
+) {
+    for (source, core) in settings.live.sources.iter().zip(cores.iter().cycle()) {
+        let post = Post::default();
+        household.sources.push(post.clone());
+        let (source, quality, studio) = (source.clone(), settings.jpeg_quality, studio.clone());
+        let make = move || LiveSource::new(source.clone(), quality, studio.clone());
+        let told = told(supervisor, Rebuilt::Other);
+        keep(core, "live source", post, make, told);
+    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {

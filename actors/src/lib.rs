@@ -6,6 +6,7 @@
 //! [`Outbound`] → socket. docs/architecture.md draws both.
 
 mod channel;
+mod chat_bot;
 mod chatroom;
 mod courier;
 mod datagrams;
@@ -15,23 +16,32 @@ mod download;
 mod endpoint;
 mod file_store;
 mod floor;
+mod follower;
 mod frame_pool;
 mod gate;
 mod guest;
 mod house;
+mod house_facts;
 mod house_key;
 mod inbox;
 mod ledger;
 mod library;
 mod link;
 mod listener;
+mod live_channel;
+mod live_source;
+#[cfg(test)]
+mod live_supervision_tests;
 mod lobby;
 mod messages;
 mod outbound;
 #[cfg(test)]
 mod packet_supervision_tests;
+mod picture_port;
 mod pump;
 mod rates;
+mod recorder;
+mod recordings;
 mod refusals;
 mod roster;
 mod seat;
@@ -43,31 +53,44 @@ mod slots;
 mod socket;
 mod storeroom;
 mod streamer;
+mod studio;
 #[cfg(test)]
 mod supervision_tests;
 mod supervisor;
+mod tumip;
 mod upload;
 mod videochat;
+mod viewing;
 mod watch;
 
 pub use channel::Channel;
+pub use chat_bot::{BotMaker, ChatBot};
 pub use chatroom::ChatroomConnection;
 pub use download::Download;
 pub use endpoint::Endpoint;
 pub use file_store::{FileStore, draw_file_number};
 pub use floor::Floor;
+pub use follower::Follower;
 pub use house::{House, StartError};
+pub use house_facts::HouseFacts;
 pub use library::Library;
 pub use listener::Listener;
+pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
+pub use live_source::LiveSource;
 pub use lobby::Lobby;
 pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
+pub use picture_port::PicturePort;
 pub use playhouse_protocols::packetchat::MAX_FILE_NAME;
+pub use recorder::Recorder;
 pub use session::Session;
-pub use settings::{FileLimits, Limits, Pace, Packetchat, Settings};
+pub use settings::{
+    FileLimits, Limits, Live, Pace, Packetchat, Recording, Settings, Source, Tumip,
+};
 pub use socket::raise_open_files;
 pub use streamer::Streamer;
 pub use supervisor::{Census, CloseHouse, Household, Supervisor};
+pub use tumip::TumipConnection;
 pub use upload::Upload;
 pub use videochat::VideochatConnection;
 pub use watch::{Post, panic_message};

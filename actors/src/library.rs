@@ -16,6 +16,8 @@ use playhouse_media::{Catalogue, Reject, Video};
 use crate::channel::Channel;
 use crate::frame_pool::FramePool;
 use crate::messages::{Observation, Observe};
+use crate::studio::Studio;
+use crate::viewing::Title;
 use crate::watch;
 
 /// A change of the folder is looked at when it has been quiet for so long: files are being copied.
@@ -23,19 +25,19 @@ const QUIET: Duration = Duration::from_millis(300);
 /// The folder is looked at this often even if no change was reported: network folders report none.
 const POLL: Duration = Duration::from_secs(15);
 
-/// The names of all files, one a quality.
+/// The names of all files, one a quality, and of the live channels.
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
 pub struct FileNames;
 
-/// The names of all videos.
+/// The names of all videos and live channels.
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
 pub struct VideoNames;
 
-/// The video with this name, or that this file name belongs to.
+/// The live channel or video with this name, or the video that this file name belongs to.
 #[derive(Message)]
-#[rtype(result = "Option<Arc<Video>>")]
+#[rtype(result = "Option<Title>")]
 pub struct Find(pub String);
 
 /// A channel for each quality of a video.
@@ -53,6 +55,7 @@ pub struct Library {
     folder: PathBuf,
     catalogue: Arc<Catalogue>,
     pool: FramePool,
+    studio: Arc<Studio>,
     arbiters: Vec<ArbiterHandle>,
     next_arbiter: usize,
     /// By clip; a channel lives as long as a streamer uses it.
@@ -67,17 +70,19 @@ pub struct Library {
 }
 
 impl Library {
-    /// The library of `folder`, of which `catalogue` is known.
+    /// The library of `folder`, of which `catalogue` is known, and of what is on air.
     pub fn new(
         folder: PathBuf,
         catalogue: Arc<Catalogue>,
         pool: FramePool,
+        studio: Arc<Studio>,
         arbiters: Vec<ArbiterHandle>,
     ) -> Library {
         Library {
             folder,
             catalogue,
             pool,
+            studio,
             arbiters,
             next_arbiter: 0,
             channels: HashMap::new(),
@@ -93,8 +98,13 @@ impl Library {
         let me = ctx.address().downgrade();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                // Reading a file is no change; our own scans would report themselves for ever.
-                let change = event.is_ok_and(|event| !event.kind.is_access());
+                // Reading a file is no change; our own scans would report themselves for ever. Nor is
+                // what happens to hidden files: recordings are written all the time.
+                let change = event.is_ok_and(|event| {
+                    let visible = |path: &PathBuf| !is_hidden(path);
+                    let shown = event.paths.is_empty() || event.paths.iter().any(visible);
+                    !event.kind.is_access() && shown
+                });
                 if let Some(library) = me.upgrade().filter(|_| change) {
                     library.do_send(FolderChanged);
                 }
@@ -181,6 +191,11 @@ impl Library {
         self.channels.insert(id, channel.downgrade());
         channel
     }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// What tells a folder from another one of the same name: device and inode.
@@ -279,7 +294,9 @@ impl Handler<FileNames> for Library {
     type Result = Vec<String>;
 
     fn handle(&mut self, _: FileNames, _: &mut Context<Self>) -> Vec<String> {
-        self.catalogue.file_names()
+        let mut names = self.catalogue.file_names();
+        names.extend(self.studio.names());
+        names
     }
 }
 
@@ -287,15 +304,24 @@ impl Handler<VideoNames> for Library {
     type Result = Vec<String>;
 
     fn handle(&mut self, _: VideoNames, _: &mut Context<Self>) -> Vec<String> {
-        self.catalogue.names()
+        let mut names = self.catalogue.names();
+        let live = self.studio.names();
+        // What is live hides a video of the same name: see `Find`.
+        names.retain(|name| live.binary_search(name).is_err());
+        names.extend(live);
+        names
     }
 }
 
 impl Handler<Find> for Library {
-    type Result = Option<Arc<Video>>;
+    type Result = Option<Title>;
 
-    fn handle(&mut self, Find(choice): Find, _: &mut Context<Self>) -> Option<Arc<Video>> {
-        self.catalogue.find(&choice)
+    fn handle(&mut self, Find(choice): Find, _: &mut Context<Self>) -> Option<Title> {
+        let live = |name: &str| self.studio.find(name).map(Title::Live);
+        live(&choice)
+            .or_else(|| self.catalogue.find(&choice).map(Title::Video))
+            // Clients may add a quality to whatever they choose.
+            .or_else(|| live(choice.rsplit_once('_')?.0))
     }
 }
 

@@ -72,6 +72,9 @@ pub struct Link {
     pub(crate) paused: bool,
     /// Something unread may be understood now, without another read.
     pub(crate) look_again: bool,
+    /// Whether what is shown is live: it may not wait in the system's buffers, either.
+    pub(crate) live: bool,
+    pub(crate) live_timer: Option<Pin<Box<Sleep>>>,
     pub(crate) stall: Duration,
     pub(crate) stall_timer: Option<Pin<Box<Sleep>>>,
     /// Wakes the pump; what is queued by a future or a timer of the actor comes after its turn.
@@ -104,6 +107,8 @@ impl Link {
             receipt: None,
             paused: false,
             look_again: false,
+            live: false,
+            live_timer: None,
             stall: limits.stall,
             stall_timer: None,
             waker: Waker::noop().clone(),
@@ -114,6 +119,20 @@ impl Link {
     pub fn span(&self) -> tracing::Span {
         let user = self.user.as_deref().unwrap_or("-");
         tracing::info_span!("connection", service = %self.service, peer = %self.peer, user)
+    }
+
+    /// Where the other side is.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What was read and not understood yet, to be given back as far as it still isn't.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
+    pub fn give_unread(&mut self, unread: Vec<u8>) {
+        self.unread = unread;
     }
 
     pub fn service(&self) -> Service {
@@ -137,6 +156,11 @@ impl Link {
     pub fn release(&mut self) {
         self.outbound.release();
         self.waker.wake_by_ref();
+    }
+
+    /// Whether the frames from here on are live ones.
+    pub fn shows_live(&mut self, live: bool) {
+        self.live = live;
     }
 
     /// Whether the conversation goes on.

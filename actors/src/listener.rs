@@ -25,6 +25,7 @@ use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::seldom::Seldom;
 use crate::slots::{Slot, Slots};
 use crate::supervisor::{DoorClosed, Supervisor};
+use crate::tumip::TumipConnection;
 use crate::videochat::VideochatConnection;
 use crate::watch::{self, Post};
 
@@ -117,6 +118,7 @@ impl Listener {
         match self.door.service {
             Service::Videochat => self.welcome(stream, peer, slot, VideochatConnection::new),
             Service::Chatroom => self.welcome(stream, peer, slot, ChatroomConnection::new),
+            Service::Tumip => self.welcome(stream, peer, slot, TumipConnection::new),
             // Has an endpoint and no listener.
             Service::Packetchat => {}
         }

@@ -83,6 +83,11 @@ pub struct Speak {
 #[rtype(result = "Arc<[u64]>")]
 pub struct Who(pub Service);
 
+/// The names of so many people of all services, each with its service, and how many people there are.
+#[derive(Message)]
+#[rtype(result = "(Vec<String>, usize)")]
+pub struct Names(pub usize);
+
 /// The name of a person who understands plain words.
 #[derive(Message)]
 #[rtype(result = "Option<Arc<str>>")]
@@ -471,6 +476,20 @@ impl Handler<Who> for Lobby {
         let people = &room.people;
         let numbers = || people.keys().copied().collect();
         MessageResult(room.numbers.get_or_insert_with(numbers).clone())
+    }
+}
+
+impl Handler<Names> for Lobby {
+    type Result = MessageResult<Names>;
+
+    fn handle(&mut self, Names(most): Names, _: &mut Context<Self>) -> Self::Result {
+        let people = self.rooms.values().flat_map(|room| room.people.values());
+        let mut names: Vec<String> = people
+            .take(most)
+            .map(|present| format!("{} ({})", present.person.name, present.person.service))
+            .collect();
+        names.sort();
+        MessageResult((names, self.services.len()))
     }
 }
 

@@ -16,18 +16,25 @@ use crate::inbox::Sender;
 pub enum Service {
     Chatroom,
     Packetchat,
+    Tumip,
     Videochat,
 }
 
 impl Service {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Service; 3] = [Service::Videochat, Service::Chatroom, Service::Packetchat];
+    pub const ALL: [Service; 4] = [
+        Service::Videochat,
+        Service::Chatroom,
+        Service::Packetchat,
+        Service::Tumip,
+    ];
 
     /// Its name in the configuration, the logs and the documentation.
     pub fn name(self) -> &'static str {
         match self {
             Service::Chatroom => "chatroom",
             Service::Packetchat => "packetchat",
+            Service::Tumip => "tumip",
             Service::Videochat => "videochat",
         }
     }
@@ -175,6 +182,42 @@ pub enum Observation {
     Download {
         waiting: usize,
         blocks: usize,
+    },
+    LiveChannel {
+        name: String,
+        on_air: bool,
+        viewers: usize,
+        /// Since it is on air.
+        frames: u64,
+        /// By all viewers together, for they were too slow.
+        missed: u64,
+    },
+    Follower {
+        channel: String,
+        shown: u32,
+    },
+    Recorder {
+        channel: String,
+        recorded: u64,
+        missed: u64,
+    },
+    LiveSource {
+        name: String,
+        /// Whether pictures come, or may come.
+        connected: bool,
+    },
+    PicturePorts {
+        open: usize,
+        frames: u64,
+        /// Datagrams from another address than the user's.
+        foreign: u64,
+        /// Pictures of too many pixels.
+        too_large: u64,
+        /// Damaged pictures, and what is none.
+        no_jpeg: u64,
+    },
+    ChatBot {
+        asked: u64,
     },
     Supervisor {
         restarts: u64,

@@ -207,6 +207,11 @@ impl Outbound {
         self.progress
     }
 
+    /// Whether frames went out whole since the last [`Outbound::take_frames_written`].
+    pub fn has_written_frames(&self) -> bool {
+        self.frames_written > 0
+    }
+
     /// Frames that went out whole since the last call.
     pub fn take_frames_written(&mut self) -> u32 {
         std::mem::take(&mut self.frames_written)

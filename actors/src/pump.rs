@@ -10,20 +10,39 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::time::Instant;
 
 use crate::guest::Conversation;
 use crate::link::{LINGER, Link, Parting, Phase};
+use crate::socket::SendBuffer;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 /// Reads before others on this core have their turn.
 const READS_A_TURN: usize = 4;
 
+/// Bytes of a live channel that may be on their way to its viewer's system, …
+const LIVE_BYTES: usize = 256 * 1024;
+/// … and how often it is asked how many are.
+const LIVE_PAUSE: Duration = Duration::from_millis(5);
+
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// This core's buffer for reading, [`READ_BYTES`] long; to be given back.
+pub fn take_scratch() -> Vec<u8> {
+    let mut scratch = SCRATCH.take();
+    scratch.resize(READ_BYTES, 0);
+    scratch
+}
+
+/// Gives the buffer back.
+pub fn give_scratch(scratch: Vec<u8>) {
+    SCRATCH.set(scratch);
 }
 
 /// The future that a conversation's actor spawns when it starts.
@@ -61,9 +80,11 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
             }
             poll => poll.is_ready(),
         };
-        let frames = link.outbound.take_frames_written();
-        if frames > 0 {
-            act.guest().frames_written(frames);
+        if poll_frames_gone(link, cx).is_ready() {
+            let frames = link.outbound.take_frames_written();
+            if frames > 0 {
+                act.guest().frames_written(frames);
+            }
         }
         act.guest().flushed();
         let link = act.link();
@@ -107,6 +128,25 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
             }
         }
     }
+}
+
+/// Ready when the frames that were written have gone far enough for more to follow. The system would
+/// take megabytes for a slow reader, which then sees what was live some time ago.
+fn poll_frames_gone(link: &mut Link, cx: &mut TaskContext<'_>) -> Poll<()> {
+    while link.live && link.outbound.has_written_frames() {
+        if link.stream.unacknowledged() <= LIVE_BYTES {
+            link.live_timer = None;
+            break;
+        }
+        let timer = link
+            .live_timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LIVE_PAUSE)));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        link.live_timer = None;
+    }
+    Poll::Ready(())
 }
 
 /// Ready when a reader has taken nothing for too long.
@@ -155,15 +195,14 @@ fn poll_open<A: Conversation>(
         }
         Poll::Ready(Ok(())) => {}
     }
-    let mut scratch = SCRATCH.take();
-    scratch.resize(READ_BYTES, 0);
+    let mut scratch = take_scratch();
     match link.stream.try_read(&mut scratch) {
-        Ok(0) => act.part(Parting::Dropped("the peer closed it".to_owned()), ctx),
+        Ok(0) => act.closed(ctx),
         Ok(read) => understand(act, ctx, &scratch[..read]),
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
         Err(e) => act.part(Parting::Dropped(e.to_string()), ctx),
     }
-    SCRATCH.set(scratch);
+    give_scratch(scratch);
     Poll::Ready(())
 }
 
@@ -191,8 +230,7 @@ fn understand<A: Conversation>(act: &mut A, ctx: &mut Context<A>, read: &[u8]) {
 
 /// Throws away what the peer still sends; false when it has closed.
 fn reads_on(link: &mut Link, cx: &mut TaskContext<'_>) -> bool {
-    let mut scratch = SCRATCH.take();
-    scratch.resize(READ_BYTES, 0);
+    let mut scratch = take_scratch();
     let mut reads = 0;
     let on = loop {
         match link.stream.poll_read_ready(cx) {
@@ -212,6 +250,6 @@ fn reads_on(link: &mut Link, cx: &mut TaskContext<'_>) -> bool {
             Err(_) => break false,
         }
     };
-    SCRATCH.set(scratch);
+    give_scratch(scratch);
     on
 }

@@ -1,11 +1,15 @@
 //! What the operator decides; `src` reads it from the configuration and checks it.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::chat_bot::BotMaker;
 
 /// How fast recorded video goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +43,11 @@ pub struct Settings {
     pub videochat: Option<u16>,
     pub chatroom: Option<u16>,
     pub packetchat: Option<Packetchat>,
+    pub tumip: Option<Tumip>,
+    pub live: Live,
+    pub bot: BotMaker,
+    /// For one answer of a bot.
+    pub bot_time_limit: Duration,
     pub legacy_gap: Duration,
     pub limits: Limits,
     pub files: FileLimits,
@@ -59,6 +68,63 @@ pub struct Packetchat {
     pub backlog_bytes: usize,
     /// Of one address.
     pub packets_per_s: u32,
+}
+
+/// How tumip is set up.
+#[derive(Debug, Clone)]
+pub struct Tumip {
+    /// TCP; 0 lets the system choose.
+    pub port: u16,
+    /// UDP ports for pictures; `None` lets the system choose them.
+    pub udp_ports: Option<RangeInclusive<u16>>,
+    /// A question that is shorter than it says is complete after so much silence.
+    pub quiet: Duration,
+    /// Users who send pictures at once.
+    pub max_users: usize,
+}
+
+impl Default for Tumip {
+    /// For a house without it.
+    fn default() -> Tumip {
+        Tumip {
+            port: 0,
+            udp_ports: None,
+            quiet: Duration::ZERO,
+            max_users: 0,
+        }
+    }
+}
+
+/// How live channels are set up.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// A channel goes off air so long after its last picture.
+    pub linger: Duration,
+    /// Frames that a viewer in chatroom gets.
+    pub chatroom_frames: u32,
+    /// Whether channels are recorded, and what recordings may take.
+    pub recording: Option<Recording>,
+    pub sources: Vec<Source>,
+}
+
+/// What recordings may take.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Of one file; another one follows.
+    pub max_length: Duration,
+    /// Bytes of all recordings.
+    pub quota: u64,
+    /// Bytes that are left free on the disk.
+    pub min_free: u64,
+    /// At once.
+    pub max_recordings: usize,
+}
+
+/// A live channel whose pictures come from what FFmpeg reads.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub name: Arc<str>,
+    pub url: String,
 }
 
 /// What the house's files may take.

@@ -31,6 +31,11 @@ impl Slots {
             .ok()
             .map(|_| Slot(self.taken.clone()))
     }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Slot {
@@ -49,7 +54,7 @@ mod tests {
         let (one, two) = (slots.take(), slots.take());
         assert!(one.is_some() && two.is_some() && slots.take().is_none());
         drop(one);
-        assert_eq!(slots.taken.load(Ordering::Acquire), 1);
+        assert_eq!(slots.taken(), 1);
         assert!(slots.take().is_some());
     }
 }

@@ -3,7 +3,7 @@
 //! or streamer ends alone.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,23 +23,30 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::channel::Channel;
+use crate::chat_bot::BotMaker;
 use crate::download::Download;
 use crate::endpoint::Endpoint;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
+use crate::follower::Follower;
 use crate::house::{House, Rooms};
 use crate::library::{Library, OpenChannels, VideoNames};
 use crate::link::Link;
 use crate::listener::Listener;
+use crate::live_channel::LiveChannel;
+use crate::live_source::LiveSource;
 use crate::lobby::Lobby;
 use crate::messages::{Observation, Service};
+use crate::picture_port::PicturePort;
+use crate::recorder::Recorder;
 use crate::session::Session;
-use crate::settings::{FileLimits, Limits, Pace, Packetchat, Settings};
+use crate::settings::{FileLimits, Limits, Live, Pace, Packetchat, Settings, Tumip};
 use crate::slots::Slots;
 use crate::streamer::Streamer;
 use crate::supervisor::Census;
 use crate::upload::Upload;
 use crate::videochat::VideochatConnection;
+use crate::viewing::Title;
 use crate::watch;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,13 +80,18 @@ explodes!(
     FileStore,
     Session,
     Upload,
-    Download
+    Download,
+    LiveChannel,
+    LiveSource,
+    Follower,
+    PicturePort,
+    Recorder
 );
 
 pub(crate) struct Fixture {
     pub(crate) house: House,
     settings: Settings,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Fixture {
@@ -103,16 +115,16 @@ impl Fixture {
         Fixture {
             house,
             settings,
-            _folder: folder,
+            folder,
         }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.house.services[0].1
     }
 
     /// What the connections of core 0 can reach.
-    fn rooms(&self) -> Arc<Rooms> {
+    pub(crate) fn rooms(&self) -> Arc<Rooms> {
         Arc::new(Rooms {
             lobby: self.house.household.lobby.clone(),
             floor: self.house.household.floors[0].clone(),
@@ -125,7 +137,29 @@ impl Fixture {
             limits: Arc::new(self.settings.limits.clone()),
             legacy_gap: self.settings.legacy_gap,
             chatroom_key: bytes::Bytes::new(),
+            studio: self.studio(),
+            picture_ports: self.house.household.picture_ports.clone().unwrap(),
+            quiet: Duration::from_millis(150),
+            bots: crate::chat_bot::Bots {
+                arbiter: Arbiter::current(),
+                maker: BotMaker::default(),
+                facts: crate::house_facts::HouseFacts {
+                    lobby: self.house.household.lobby.clone(),
+                    library: self.house.household.library.clone(),
+                    files: self.house.household.files.clone(),
+                    studio: self.studio(),
+                },
+                time_limit: PATIENCE,
+            },
         })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn studio(&self) -> Arc<crate::studio::Studio> {
+        self.house.household.studio.clone().unwrap()
     }
 
     async fn census(&self) -> Vec<Observation> {
@@ -189,6 +223,20 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         presence_bytes: 400_000_000,
         videochat: Some(0),
         chatroom: None,
+        tumip: Some(Tumip {
+            port: 0,
+            udp_ports: None,
+            quiet: Duration::from_millis(50),
+            max_users: 10,
+        }),
+        live: Live {
+            linger: Duration::from_millis(500),
+            chatroom_frames: 10,
+            recording: None,
+            sources: Vec::new(),
+        },
+        bot: BotMaker::default(),
+        bot_time_limit: PATIENCE,
         packetchat: Some(Packetchat {
             port: 0,
             session_timeout: PATIENCE,
@@ -218,13 +266,13 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
 }
 
 /// A videochat client.
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 impl Client {
-    async fn join(address: SocketAddr, name: &str) -> Client {
+    pub(crate) async fn join(address: SocketAddr, name: &str) -> Client {
         let mut client = Client {
             stream: TcpStream::connect(address).await.unwrap(),
             unread: Vec::new(),
@@ -249,7 +297,7 @@ impl Client {
     }
 
     /// The next message; `None` at the end of the connection.
-    async fn next(&mut self) -> Option<ServerMessage> {
+    pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
         loop {
             if let Step::Got { message, used } = wire::decode_server(&self.unread, 1 << 24).unwrap()
             {
@@ -268,7 +316,7 @@ impl Client {
     }
 
     /// The next JSON message that is the one; frames before it are counted.
-    async fn until(&mut self, what: impl Fn(&Value) -> bool) -> (Value, u32) {
+    pub(crate) async fn until(&mut self, what: impl Fn(&Value) -> bool) -> (Value, u32) {
         let mut frames = 0;
         loop {
             match self.next().await.expect("the connection ended") {
@@ -279,7 +327,7 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, message: &ClientMessage<'_>) {
+    pub(crate) async fn send(&mut self, message: &ClientMessage<'_>) {
         self.stream
             .write_all(&wire::client_frame(message, "me"))
             .await
@@ -417,6 +465,9 @@ async fn a_channel_that_panics_costs_its_viewers_no_frame() {
     let library = fixture.house.household.library.addr().unwrap();
     let find = crate::library::Find("bars".to_owned());
     let video = library.send(find).await.unwrap().unwrap();
+    let Title::Video(video) = video else {
+        panic!("a live channel");
+    };
     for channel in library.send(OpenChannels(video)).await.unwrap() {
         channel.do_send(Explode);
     }
@@ -435,6 +486,9 @@ async fn a_streamer_that_panics_ends_its_stream_and_the_next_one_plays() {
     let library = fixture.house.household.library.addr().unwrap();
     let find = crate::library::Find("bars".to_owned());
     let video = library.send(find).await.unwrap().unwrap();
+    let Title::Video(video) = video else {
+        panic!("a live channel");
+    };
     // A streamer of its own, whose viewer is a test.
     struct Viewer(Option<oneshot::Sender<()>>);
     impl Actor for Viewer {

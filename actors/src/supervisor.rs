@@ -2,6 +2,7 @@
 //! rebuilt, and closes the house in order.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -11,8 +12,11 @@ use crate::file_store::FileStore;
 use crate::floor::{Floor, Muster};
 use crate::library::Library;
 use crate::listener::{CloseDoor, Listener};
+use crate::live_source::LiveSource;
 use crate::lobby::{Lobby, Reseat};
 use crate::messages::{Observation, Observe, Service};
+use crate::picture_port::PicturePorts;
+use crate::studio::Studio;
 use crate::watch::Post;
 
 /// Close the house: no new clients, what is queued goes out, everyone is let go.
@@ -49,6 +53,10 @@ pub struct Household {
     /// That of packetchat, if it is on.
     pub endpoint: Option<Post<Endpoint>>,
     pub listeners: Vec<(Service, Post<Listener>)>,
+    /// Those of the configuration.
+    pub sources: Vec<Post<LiveSource>>,
+    pub studio: Option<Arc<Studio>>,
+    pub picture_ports: Option<Arc<PicturePorts>>,
 }
 
 /// The one supervisor.
@@ -160,6 +168,9 @@ impl Handler<Census> for Supervisor {
             files,
             endpoint,
             listeners,
+            sources,
+            studio,
+            picture_ports,
         } = self.household.clone();
         let restarts = self.restarts;
         Box::pin(async move {
@@ -182,6 +193,13 @@ impl Handler<Census> for Supervisor {
             for listener in listeners.iter().filter_map(|(_, post)| post.addr()) {
                 states.extend(listener.send(Observe).await);
             }
+            for source in sources.iter().filter_map(Post::addr) {
+                states.extend(source.send(Observe).await);
+            }
+            for channel in studio.iter().flat_map(|studio| studio.channels()) {
+                states.extend(channel.send(Observe).await);
+            }
+            states.extend(picture_ports.map(|ports| ports.observe()));
             states
         })
     }

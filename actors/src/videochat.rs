@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
-use playhouse_media::{Plan, Video};
+use playhouse_media::Plan;
 use playhouse_protocols::videochat::{self as wire, ClientMessage, Presence};
 use playhouse_protocols::wire::{Step, json_string};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
 
-use crate::guest::{Conversation, Guest};
+use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
 use crate::library::{FileNames, Find};
 use crate::link::{Link, Parting};
@@ -19,6 +19,7 @@ use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::streamer::Show;
+use crate::viewing::{Showing, Title};
 
 /// The smallest RSA modulus that is taken, in bytes: with a smaller one, others could not encrypt a
 /// message (OAEP with SHA-256 takes 66 bytes of it).
@@ -145,6 +146,12 @@ impl VideochatConnection {
     }
 
     fn choose(&mut self, choice: String, ctx: &mut Context<Self>) {
+        if self.guest.is_watching_live() {
+            // Which would go on for as long as its source likes: this is how it is left.
+            self.guest.next_choice = Some(choice);
+            self.guest.link.pause();
+            return self.guest.conclude();
+        }
         if self.guest.is_watching() {
             return self.error("choice: a video is playing; wait for its end", ctx);
         }
@@ -156,10 +163,10 @@ impl VideochatConnection {
         library
             .send(Find(choice.clone()))
             .into_actor(self)
-            .map(move |video, this, ctx| {
+            .map(move |title, this, ctx| {
                 this.guest.link.resume();
-                match video {
-                    Ok(Some(video)) => this.play(video, ctx),
+                match title {
+                    Ok(Some(title)) => this.play(title, ctx),
                     Ok(None) => {
                         let choice: String = choice.escape_debug().take(64).collect();
                         this.refused(&format!("choice: there is no video \"{choice}\""), ctx);
@@ -170,14 +177,28 @@ impl VideochatConnection {
             .spawn(ctx);
     }
 
-    fn play(&mut self, video: Arc<Video>, ctx: &mut Context<Self>) {
+    fn play(&mut self, title: Title, ctx: &mut Context<Self>) {
         if !self.guest.link.is_open() {
             return;
         }
-        let plan = Plan::remainder_last(video.frame_count(), video.clips.len());
+        let showing = match title {
+            Title::Video(video) => {
+                let plan = Plan::remainder_last(video.frame_count(), video.clips.len());
+                Showing::Video(video, plan)
+            }
+            Title::Live(broadcast) => Showing::Live(broadcast, None),
+        };
         let announce = |this: &mut Self, ctx: &mut _| this.say(wire::video_frame(), ctx);
-        if !self.watch(video, plan, ctx, announce) {
+        if !self.watch(showing, ctx, announce) {
             self.error("too many videos are playing; try again later", ctx);
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.guest.stops_watching();
+        self.say(wire::video_finish(), ctx);
+        if let Some(choice) = self.guest.next_choice.take() {
+            self.choose(choice, ctx);
         }
     }
 }
@@ -222,7 +243,7 @@ impl Conversation for VideochatConnection {
         self.fault(rule, ctx);
     }
 
-    fn joined(&mut self, person: &Person) {
+    fn joined(&mut self, person: &Person, _: &mut Context<Self>) {
         self.from = json_string(&person.name);
         self.guest.link.resume();
     }
@@ -283,14 +304,10 @@ impl Handler<Show> for VideochatConnection {
                 let head = wire::frame_head(jpeg.len());
                 self.push(Segment::frame(&head, jpeg), ctx);
             }
-            Show::Finish => {
-                self.guest.stops_watching();
-                self.say(wire::video_finish(), ctx);
-            }
+            Show::Finish => self.finish(ctx),
             Show::Failed => {
-                self.guest.stops_watching();
                 self.error("internal error: the video could not be read", ctx);
-                self.say(wire::video_finish(), ctx);
+                self.finish(ctx);
             }
         }
     }

@@ -133,7 +133,7 @@ where
 }
 
 /// Runs `future` to its end, or to its panic, whose message is the error.
-async fn caught(future: impl Future<Output = ()>) -> Result<(), String> {
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| {
         let future: Pin<&mut _> = future.as_mut();
@@ -144,6 +144,11 @@ async fn caught(future: impl Future<Output = ()>) -> Result<(), String> {
         }
     })
     .await
+}
+
+/// Does `work`; the error is the message of its panic. What it leaves behind then is to be thrown away.
+pub(crate) fn caught_now<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_message(panic.as_ref()))
 }
 
 /// The text that a panic was raised with.

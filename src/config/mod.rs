@@ -5,111 +5,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use config::{Config as Layers, Environment, File, FileFormat, Source, Value, ValueKind};
+use ::config::{Config as Layers, Environment, File, FileFormat, Source, Value, ValueKind};
 use ipnet::IpNet;
-use playhouse_actors::{FileLimits, Limits, Pace, Packetchat, Settings};
-use serde::Deserialize;
+use playhouse_actors::Pace;
 
-const DEFAULTS: &str = include_str!("../config/default.toml");
+mod keys;
+mod rules;
+
+use keys::SourceKeys;
+pub use keys::{Config, Log, LogFormat, Server};
+
+use crate::bot::BotKind;
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
 const ENVIRONMENT: &str = "the environment";
 const COMMAND_LINE: &str = "the command line";
-
-/// All keys, as in config/default.toml.
-#[derive(Debug, Deserialize)]
-pub struct Config {
-    pub server: Server,
-    pub log: Log,
-    lobby: Lobby,
-    streaming: Streaming,
-    limits: LimitKeys,
-    videochat: Videochat,
-    chatroom: Chatroom,
-    packetchat: PacketchatKeys,
-    files: Files,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Server {
-    pub bind: IpAddr,
-    pub allow: Vec<IpNet>,
-    pub data_dir: PathBuf,
-    pub videos_dir: PathBuf,
-    pub max_connections: usize,
-    pub threads: usize,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Log {
-    pub level: String,
-    pub format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Deserialize)]
-struct Lobby {
-    merge_ms: u64,
-    presence_mb_s: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Streaming {
-    pace: Pace,
-    head_start_ms: u64,
-    jpeg_quality: u8,
-    cache_mb: usize,
-    max_streams: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct LimitKeys {
-    handshake_s: u64,
-    backlog_kb: usize,
-    stall_s: u64,
-    goodbye_s: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Videochat {
-    enabled: bool,
-    port: u16,
-}
-
-#[derive(Debug, Deserialize)]
-struct Chatroom {
-    enabled: bool,
-    port: u16,
-    legacy_gap_ms: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct PacketchatKeys {
-    enabled: bool,
-    port: u16,
-    session_timeout_s: u64,
-    pin_address: bool,
-    max_sessions: usize,
-    sessions_per_address: usize,
-    backlog_mb: usize,
-    packets_per_s: u32,
-}
-
-#[derive(Debug, Deserialize)]
-struct Files {
-    max_file_mb: u64,
-    quota_mb: u64,
-    min_free_mb: u64,
-    upload_expiry_s: u64,
-    transfers_per_address: usize,
-    max_transfers: usize,
-}
 
 /// What is wrong with the configuration, every fault with its key and where it was set.
 #[derive(Debug, PartialEq, Eq)]
@@ -184,233 +95,23 @@ impl Config {
         if !faults.is_empty() {
             return Err(ConfigError(faults));
         }
-        let config: Config = merged
+        let mut config: Config = merged
             .try_deserialize()
             .map_err(|e| ConfigError(vec![e.to_string()]))?;
         for (key, rule) in config.broken_rules() {
             faults.push(format!("{key} (set in {}): {rule}", origin(key)));
         }
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError(faults))
-        }
-    }
-
-    fn broken_rules(&self) -> Vec<(&'static str, String)> {
-        let mut broken = Vec::new();
-        let mut rule = |key, holds: bool, text: &str| {
-            if !holds {
-                broken.push((key, text.to_owned()));
+        match config.bot.maker() {
+            Ok(maker) if faults.is_empty() => {
+                config.maker = maker;
+                Ok(config)
             }
-        };
-        let day = 86_400;
-        rule(
-            "server.allow",
-            !self.server.allow.is_empty(),
-            "with no network nobody can connect",
-        );
-        rule(
-            "server.max_connections",
-            self.server.max_connections > 0,
-            "at least 1",
-        );
-        rule("server.threads", self.server.threads <= 1024, "0 to 1024");
-        rule(
-            "lobby.merge_ms",
-            self.lobby.merge_ms <= 1000,
-            "0 to 1000 milliseconds",
-        );
-        rule(
-            "lobby.presence_mb_s",
-            (1..=100_000).contains(&self.lobby.presence_mb_s),
-            "1 to 100000 megabytes a second",
-        );
-        rule(
-            "streaming.head_start_ms",
-            self.streaming.head_start_ms <= 60_000,
-            "0 to 60000 milliseconds",
-        );
-        rule(
-            "streaming.jpeg_quality",
-            (1..=100).contains(&self.streaming.jpeg_quality),
-            "1 to 100",
-        );
-        rule(
-            "streaming.cache_mb",
-            self.streaming.cache_mb <= 1 << 20,
-            "0 to 1048576 megabytes",
-        );
-        rule(
-            "streaming.max_streams",
-            self.streaming.max_streams > 0,
-            "at least 1",
-        );
-        rule(
-            "limits.handshake_s",
-            (1..=day).contains(&self.limits.handshake_s),
-            "1 to 86400 seconds",
-        );
-        rule(
-            "limits.backlog_kb",
-            (64..=1 << 20).contains(&self.limits.backlog_kb),
-            "64 to 1048576 kilobytes",
-        );
-        rule(
-            "limits.stall_s",
-            (1..=day).contains(&self.limits.stall_s),
-            "1 to 86400 seconds",
-        );
-        rule(
-            "limits.goodbye_s",
-            (1..=60).contains(&self.limits.goodbye_s),
-            "1 to 60 seconds",
-        );
-        rule(
-            "chatroom.legacy_gap_ms",
-            self.chatroom.legacy_gap_ms <= 1000,
-            "0 to 1000 milliseconds",
-        );
-        rule(
-            "packetchat.session_timeout_s",
-            (1..=day).contains(&self.packetchat.session_timeout_s),
-            "1 to 86400 seconds",
-        );
-        rule(
-            "packetchat.max_sessions",
-            self.packetchat.max_sessions > 0,
-            "at least 1",
-        );
-        rule(
-            "packetchat.sessions_per_address",
-            self.packetchat.sessions_per_address > 0,
-            "at least 1",
-        );
-        rule(
-            "packetchat.packets_per_s",
-            self.packetchat.packets_per_s > 0,
-            "at least 1 a second",
-        );
-        rule(
-            "packetchat.backlog_mb",
-            (1..=1 << 20).contains(&self.packetchat.backlog_mb),
-            "1 to 1048576 megabytes",
-        );
-        rule(
-            "files.max_transfers",
-            self.files.max_transfers > 0,
-            "at least 1",
-        );
-        rule(
-            "files.max_file_mb",
-            (1..=4096).contains(&self.files.max_file_mb),
-            "1 to 4096 megabytes",
-        );
-        let most = 1 << 40;
-        rule(
-            "files.quota_mb",
-            self.files.quota_mb <= most,
-            "0 to 1099511627776 megabytes",
-        );
-        rule(
-            "files.min_free_mb",
-            self.files.min_free_mb <= most,
-            "0 to 1099511627776 megabytes",
-        );
-        rule(
-            "files.upload_expiry_s",
-            (1..=365 * day).contains(&self.files.upload_expiry_s),
-            "1 to 31536000 seconds",
-        );
-        rule(
-            "files.transfers_per_address",
-            self.files.transfers_per_address > 0,
-            "at least 1",
-        );
-        let on = self.videochat.enabled || self.chatroom.enabled || self.packetchat.enabled;
-        rule("videochat.enabled", on, "at least one service is enabled");
-        let same = self.videochat.port == self.chatroom.port && self.videochat.port != 0;
-        let both = self.videochat.enabled && self.chatroom.enabled;
-        rule(
-            "chatroom.port",
-            !(same && both),
-            "videochat.port has the same; two services can't share a port",
-        );
-        if let Err(e) = self.log.filter() {
-            broken.push(("log.level", e));
+            Ok(_) => Err(ConfigError(faults)),
+            Err((key, rule)) => {
+                faults.push(format!("{key} (set in {}): {rule}", origin(key)));
+                Err(ConfigError(faults))
+            }
         }
-        broken
-    }
-
-    /// What the actors work with.
-    pub fn settings(&self) -> Settings {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Settings {
-            bind: self.server.bind,
-            allow: self.server.allow.clone(),
-            data_dir: self.server.data_dir.clone(),
-            videos_dir: self.server.videos_dir.clone(),
-            max_connections: self.server.max_connections,
-            arbiters: if self.server.threads == 0 {
-                cores
-            } else {
-                self.server.threads
-            },
-            pace: self.streaming.pace,
-            head_start: Duration::from_millis(self.streaming.head_start_ms),
-            jpeg_quality: self.streaming.jpeg_quality,
-            cache_bytes: self.streaming.cache_mb << 20,
-            max_streams: self.streaming.max_streams,
-            lobby_merge: Duration::from_millis(self.lobby.merge_ms),
-            presence_bytes: self.lobby.presence_mb_s * 1_000_000,
-            videochat: self.videochat.enabled.then_some(self.videochat.port),
-            chatroom: self.chatroom.enabled.then_some(self.chatroom.port),
-            packetchat: self.packetchat.enabled.then(|| Packetchat {
-                port: self.packetchat.port,
-                session_timeout: Duration::from_secs(self.packetchat.session_timeout_s),
-                pin_address: self.packetchat.pin_address,
-                max_sessions: self.packetchat.max_sessions,
-                sessions_per_address: self.packetchat.sessions_per_address,
-                backlog_bytes: self.packetchat.backlog_mb << 20,
-                packets_per_s: self.packetchat.packets_per_s,
-            }),
-            files: FileLimits {
-                max_file: self.files.max_file_mb << 20,
-                quota: self.files.quota_mb << 20,
-                min_free: self.files.min_free_mb << 20,
-                upload_expiry: Duration::from_secs(self.files.upload_expiry_s),
-                transfers_per_address: self.files.transfers_per_address,
-                max_transfers: self.files.max_transfers,
-                max_moving: self.files.max_transfers,
-            },
-            legacy_gap: Duration::from_millis(self.chatroom.legacy_gap_ms),
-            limits: Limits {
-                handshake: Duration::from_secs(self.limits.handshake_s),
-                backlog_bytes: self.limits.backlog_kb << 10,
-                stall: Duration::from_secs(self.limits.stall_s),
-                goodbye: Duration::from_secs(self.limits.goodbye_s),
-            },
-        }
-    }
-}
-
-impl Log {
-    /// The filter that `level` names.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn filter(&self) -> Result<tracing_subscriber::EnvFilter, String> {
-        // The library takes any word for the name of a part of the program, and would log nothing.
-        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-        let words = self.level.split(',').map(str::trim);
-        if let Some(word) = words
-            .filter(|word| !word.contains('='))
-            .find(|word| !LEVELS.contains(&word.to_ascii_lowercase().as_str()))
-        {
-            return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
-        }
-        tracing_subscriber::EnvFilter::try_new(&self.level)
-            .map_err(|e| format!("{:?}: {e}", self.level))
     }
 }
 
@@ -475,7 +176,15 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "server.bind" => merged.get::<IpAddr>(key).err(),
         "server.allow" => merged.get::<Vec<IpNet>>(key).err(),
         "server.data_dir" | "server.videos_dir" => merged.get::<PathBuf>(key).err(),
-        "log.level" => merged.get::<String>(key).err(),
+        "log.level"
+        | "bot.rules"
+        | "bot.openai.url"
+        | "bot.openai.model"
+        | "bot.openai.key_variable"
+        | "bot.openai.system" => merged.get::<String>(key).err(),
+        "live.source" => merged.get::<Vec<SourceKeys>>(key).err(),
+        "live.record" => merged.get::<bool>(key).err(),
+        "bot.kind" => merged.get::<BotKind>(key).err(),
         "log.format" => merged.get::<LogFormat>(key).err(),
         "streaming.pace" => merged.get::<Pace>(key).err(),
         "streaming.jpeg_quality" => merged.get::<u8>(key).err(),
@@ -491,6 +200,7 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
     match key {
         "streaming.pace" => "realtime or fast".clone_into(&mut rule),
         "log.format" => "text or json".clone_into(&mut rule),
+        "bot.kind" => "house, echo or openai".clone_into(&mut rule),
         _ => {}
     }
     let values = merged

@@ -29,9 +29,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 /// Event loops of the server.
 const THREADS: usize = 2;
-/// Supervisor, lobby, library, two listeners, packetchat's endpoint and its files, and a floor for each
-/// event loop.
-const ACTORS: usize = 7 + THREADS;
+/// Supervisor, lobby, library, three listeners, tumip's ports, packetchat's endpoint and its files, and a
+/// floor for each event loop.
+const ACTORS: usize = 9 + THREADS;
 
 /// Public key PEMs name a modulus of this many bits.
 pub const VIDEOCHAT_BITS: usize = 2048;
@@ -41,8 +41,8 @@ pub fn sample_videos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("videos")
 }
 
-/// The program, without what the environment of the tests sets, on a port that nobody else has in
-/// packetchat.
+/// The program, without what the environment of the tests sets, on ports that nobody else has in
+/// packetchat and tumip.
 pub fn playhouse() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
     for (key, _) in std::env::vars_os() {
@@ -52,6 +52,9 @@ pub fn playhouse() -> Command {
     }
     command
         .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
         .stdin(Stdio::null());
     command
 }

@@ -50,7 +50,19 @@ pub struct House {
     log: Arc<Log>,
     folder: TempDir,
     videos: PathBuf,
-    settings: Vec<(String, String)>,
+    /// Variables of its environment.
+    environment: Vec<(String, String)>,
+}
+
+/// What a house is opened with, beside its videos.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Setup<'a> {
+    /// The configuration file, if there is anything in it.
+    pub config: &'a str,
+    /// Configuration keys, in the environment's spelling without the program's name.
+    pub settings: &'a [(&'a str, &'a str)],
+    /// Other variables of the environment.
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 /// What a server has logged.
@@ -69,7 +81,28 @@ pub struct Census {
     pub held: u64,
     pub connections: u64,
     pub channels: u64,
+    pub live_channels: u64,
+    pub picture_ports: u64,
     pub restarts: u64,
+}
+
+/// What came to the UDP ports of tumip's users since the house is open.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PictureCensus {
+    pub frames: u64,
+    pub foreign: u64,
+    pub too_large: u64,
+    pub no_jpeg: u64,
+}
+
+/// A live channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCensus {
+    pub on_air: bool,
+    pub viewers: u64,
+    /// Since it is on air.
+    pub frames: u64,
+    pub missed: u64,
 }
 
 /// What the packetchat side of a house has.
@@ -105,8 +138,16 @@ impl House {
 
     /// A house with the videos in `videos`, and `settings` for configuration keys; [`GAP`] is one.
     pub fn open_with(videos: &Path, settings: &[(&str, &str)]) -> House {
-        let settings = settings.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        House::start(tempfile::tempdir().unwrap(), videos, settings.collect())
+        let setup = Setup {
+            settings,
+            ..Setup::default()
+        };
+        House::set_up(videos, setup)
+    }
+
+    /// A house with the videos in `videos`, and all that can be set.
+    pub fn set_up(videos: &Path, setup: Setup<'_>) -> House {
+        House::start(tempfile::tempdir().unwrap(), videos, setup)
     }
 
     /// A house without videos, which is open sooner.
@@ -114,24 +155,40 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let videos = folder.path().join("videos");
         std::fs::create_dir(&videos).unwrap();
-        let settings = settings.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        House::start(folder, &videos, settings.collect())
+        let setup = Setup {
+            settings,
+            ..Setup::default()
+        };
+        House::start(folder, &videos, setup)
     }
 
-    fn start(folder: TempDir, videos: &Path, settings: Vec<(String, String)>) -> House {
+    fn start(folder: TempDir, videos: &Path, setup: Setup<'_>) -> House {
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
         // Making a key takes a second; the house is content with one that it finds.
         let key = key(2048, 0).private.to_pkcs8_pem(LineEnding::LF).unwrap();
         std::fs::write(data.join("chatroom_key.pem"), key.as_bytes()).unwrap();
+        if !setup.config.is_empty() {
+            std::fs::write(config_file(folder.path()), setup.config).unwrap();
+        }
+        let settings = setup.settings.iter();
+        let mut environment: Vec<(String, String)> = settings
+            .map(|(key, value)| (format!("PLAYHOUSE__{key}"), (*value).to_owned()))
+            .collect();
+        environment.extend(
+            setup
+                .environment
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into())),
+        );
         let log = Arc::new(Log::default());
         let mut house = House {
-            child: spawn(folder.path(), videos, &settings, &log),
+            child: spawn(folder.path(), videos, &environment, &log),
             addresses: BTreeMap::new(),
             log,
             folder,
             videos: videos.to_owned(),
-            settings,
+            environment,
         };
         house.wait_ready();
         house
@@ -169,16 +226,17 @@ impl House {
     /// Opens the house again that has ended: the same data folder, the same port of packetchat.
     pub fn reopen(&mut self) {
         let port = self.packetchat().port().to_string();
-        let key = "PACKETCHAT__PORT".to_owned();
-        self.settings.retain(|(name, _)| *name != key);
-        self.settings.push((key, port));
+        let key = "PLAYHOUSE__PACKETCHAT__PORT".to_owned();
+        self.environment.retain(|(name, _)| *name != key);
+        self.environment.push((key, port));
         let folder = self.folder.path();
         std::fs::remove_file(folder.join("ready")).unwrap();
-        self.child = spawn(folder, &self.videos, &self.settings, &self.log);
+        self.child = spawn(folder, &self.videos, &self.environment, &self.log);
         self.wait_ready();
     }
 
-    /// The folder that holds nothing but the data folder, that of the videos and the ready file.
+    /// The folder that holds nothing but the data folder, that of the videos, the ready file and, if it
+    /// has one, the configuration file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -197,6 +255,15 @@ impl House {
 
     pub fn chatroom(&self) -> SocketAddr {
         self.addresses["chatroom"]
+    }
+
+    pub fn tumip(&self) -> SocketAddr {
+        self.addresses["tumip"]
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The PEM that the house greets with in chatroom.
@@ -224,6 +291,13 @@ impl House {
         })
     }
 
+    /// The lines of the log so far that `is_it` takes.
+    pub fn logged(&self, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let lines = self.log.locked();
+        let lines = lines.iter().filter_map(|l| serde_json::from_str(l).ok());
+        lines.filter(|line| is_it(line)).collect()
+    }
+
     /// What all actors say of themselves.
     fn states(&self) -> Vec<Value> {
         let before = self.log.locked().len();
@@ -235,7 +309,8 @@ impl House {
             let packetchat = usize::from(self.addresses.contains_key("packetchat"));
             let whole = count("listener") == self.addresses.len() - packetchat
                 && count("endpoint") == packetchat
-                && count("file_store") >= packetchat;
+                && count("file_store") >= packetchat
+                && count("picture_ports") == 1;
             whole.then_some(states)
         })
     }
@@ -251,8 +326,38 @@ impl House {
             held: sum("floor", "held"),
             connections: sum("listener", "connections"),
             channels: sum("library", "channels"),
+            live_channels: states_of(&states, "live_channel").count() as u64,
+            picture_ports: sum("picture_ports", "open"),
             restarts: sum("supervisor", "restarts"),
         }
+    }
+
+    /// Asks the ports of tumip's users alone.
+    pub fn picture_census(&self) -> PictureCensus {
+        let states = self.states();
+        let count = |field| sum(&states, "picture_ports", field);
+        PictureCensus {
+            frames: count("frames"),
+            foreign: count("foreign"),
+            too_large: count("too_large"),
+            no_jpeg: count("no_jpeg"),
+        }
+    }
+
+    /// Asks the live channels alone, by name.
+    pub fn live_census(&self) -> BTreeMap<String, LiveCensus> {
+        let states = self.states();
+        let channels = states_of(&states, "live_channel").map(|state| {
+            let number = |field: &str| state[field].as_u64().expect("a number");
+            let channel = LiveCensus {
+                on_air: state["on_air"].as_bool().expect("yes or no"),
+                viewers: number("viewers"),
+                frames: number("frames"),
+                missed: number("missed"),
+            };
+            (state["name"].as_str().expect("a name").to_owned(), channel)
+        });
+        channels.collect()
     }
 
     /// Asks those of packetchat alone.
@@ -306,7 +411,7 @@ impl Drop for House {
 }
 
 /// Starts the program for a house in `folder`; `log` gets what it logs.
-fn spawn(folder: &Path, videos: &Path, settings: &[(String, String)], log: &Arc<Log>) -> Child {
+fn spawn(folder: &Path, videos: &Path, environment: &[(String, String)], log: &Arc<Log>) -> Child {
     let mut command = playhouse();
     command
         .args(["serve", "--bind", "127.0.0.1", "--videos"])
@@ -318,14 +423,21 @@ fn spawn(folder: &Path, videos: &Path, settings: &[(String, String)], log: &Arc<
         .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
         .env("PLAYHOUSE__CHATROOM__PORT", "0")
         .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
         .env(
             "PLAYHOUSE__CHATROOM__LEGACY_GAP_MS",
             GAP.as_millis().to_string(),
         )
         .env("PLAYHOUSE__LOG__FORMAT", "json")
-        .envs(settings.iter().map(|(k, v)| (format!("PLAYHOUSE__{k}"), v)))
+        .envs(environment.iter().map(|(k, v)| (k, v)))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    let config = config_file(folder);
+    if config.exists() {
+        command.arg("--config").arg(config);
+    }
     let mut child = command.spawn().unwrap();
     let (stderr, writer) = (child.stderr.take().unwrap(), log.clone());
     std::thread::spawn(move || {
@@ -337,9 +449,19 @@ fn spawn(folder: &Path, videos: &Path, settings: &[(String, String)], log: &Arc<
     child
 }
 
+/// The configuration file of a house in `folder`, if it has one.
+fn config_file(folder: &Path) -> PathBuf {
+    folder.join("house.toml")
+}
+
+/// The states of the actors of this kind.
+fn states_of<'a>(states: &'a [Value], actor: &'a str) -> impl Iterator<Item = &'a Value> + Clone {
+    states.iter().filter(move |state| state["actor"] == actor)
+}
+
 /// What the actors of this kind count, added up.
 fn sum(states: &[Value], actor: &str, field: &str) -> u64 {
-    let of_actor = states.iter().filter(|state| state["actor"] == actor);
+    let of_actor = states_of(states, actor);
     let numbers = of_actor.map(|state| state[field].as_u64().expect("a number"));
     assert!(numbers.clone().count() > 0, "no {actor} in {states:?}");
     numbers.sum()

@@ -1,0 +1,162 @@
+//! The live channels of the house, found by their names. Shared by those who send pictures, the
+//! library that lists them, and the channels themselves; it outlives each of them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::WeakAddr;
+use actix::prelude::*;
+use actix_rt::ArbiterHandle;
+use bytes::Bytes;
+
+use crate::live_channel::LiveChannel;
+use crate::recordings::Recordings;
+use crate::watch;
+
+/// A live channel to watch.
+#[derive(Clone)]
+pub struct Broadcast {
+    pub name: Arc<str>,
+    pub channel: Addr<LiveChannel>,
+    /// Its first picture since it is on air, as a JPEG.
+    pub still: Bytes,
+}
+
+/// A live channel to send pictures to.
+#[derive(Clone)]
+pub struct Feed {
+    pub channel: Addr<LiveChannel>,
+    /// Whether anybody looks.
+    pub watched: Arc<AtomicBool>,
+}
+
+struct Entry {
+    id: u64,
+    channel: WeakAddr<LiveChannel>,
+    watched: Arc<AtomicBool>,
+    /// While it is on air.
+    still: Option<Bytes>,
+}
+
+/// All live channels.
+pub struct Studio {
+    /// A channel goes off air so long after its last picture.
+    pub linger: Duration,
+    /// Frames that a viewer in chatroom gets.
+    pub chatroom_frames: u32,
+    /// Where channels are recorded, if they are.
+    pub recordings: Option<Arc<Recordings>>,
+    channels: Mutex<BTreeMap<Arc<str>, Entry>>,
+    next_id: AtomicU64,
+}
+
+impl Studio {
+    /// One without channels.
+    pub fn new(
+        linger: Duration,
+        chatroom_frames: u32,
+        recordings: Option<Arc<Recordings>>,
+    ) -> Studio {
+        Studio {
+            linger,
+            chatroom_frames,
+            recordings,
+            channels: Mutex::default(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// A number that was never drawn before.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The channel of this name, for whoever has pictures for it. One that does not run is started on
+    /// `arbiter`, and goes on air with its first picture.
+    pub fn open(self: &Arc<Self>, name: &Arc<str>, arbiter: &ArbiterHandle) -> Feed {
+        let mut channels = self.locked();
+        if let Some(entry) = channels.get(name)
+            && let Some(channel) = entry.channel.upgrade()
+            && channel.connected()
+        {
+            let watched = entry.watched.clone();
+            return Feed { channel, watched };
+        }
+        let (id, watched) = (self.next_id(), Arc::<AtomicBool>::default());
+        let made = LiveChannel::new(id, name.clone(), watched.clone(), self.clone());
+        let channel = watch::start(
+            arbiter,
+            |_| Some(made),
+            |panic| {
+                if let Some(panic) = panic {
+                    tracing::error!(panic, "a live channel panicked");
+                }
+            },
+        );
+        let entry = Entry {
+            id,
+            channel: channel.downgrade(),
+            watched: watched.clone(),
+            still: None,
+        };
+        channels.insert(name.clone(), entry);
+        Feed { channel, watched }
+    }
+
+    /// Channel `id` is on air and begins with this picture.
+    pub fn on_air(&self, name: &str, id: u64, still: Bytes) {
+        self.change(name, id, Some(still));
+    }
+
+    /// Channel `id` is off air.
+    pub fn off_air(&self, name: &str, id: u64) {
+        self.change(name, id, None);
+    }
+
+    fn change(&self, name: &str, id: u64, still: Option<Bytes>) {
+        let mut channels = self.locked();
+        if let Some(entry) = channels.get_mut(name).filter(|entry| entry.id == id) {
+            entry.still = still;
+        }
+    }
+
+    /// Channel `id` is gone.
+    pub fn closed(&self, name: &str, id: u64) {
+        let mut channels = self.locked();
+        if channels.get(name).is_some_and(|entry| entry.id == id) {
+            channels.remove(name);
+        }
+    }
+
+    /// The names of what is on air, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let channels = self.locked();
+        let on_air = channels.iter().filter(|(_, entry)| entry.still.is_some());
+        on_air.map(|(name, _)| name.to_string()).collect()
+    }
+
+    /// The channel of this name, if it is on air.
+    pub fn find(&self, name: &str) -> Option<Broadcast> {
+        let channels = self.locked();
+        let (name, entry) = channels.get_key_value(name)?;
+        Some(Broadcast {
+            name: name.clone(),
+            channel: entry.channel.upgrade()?,
+            still: entry.still.clone()?,
+        })
+    }
+
+    /// All channels that run.
+    pub fn channels(&self) -> Vec<Addr<LiveChannel>> {
+        let channels = self.locked();
+        let running = channels.values().map(|entry| entry.channel.upgrade());
+        running.flatten().collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
+        // Each change leaves the map whole whatever happens between.
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,102 @@
+//! What a person watches: a recorded video or a live channel, and the actor that shows it.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use playhouse_media::{Plan, Video};
+
+use crate::follower::{Conclude, Follower};
+use crate::house::Rooms;
+use crate::slots::Slot;
+use crate::streamer::{Cancel, Show, Streamer, Written};
+use crate::studio::Broadcast;
+
+/// What the library has under a name.
+#[derive(Clone)]
+pub enum Title {
+    Video(Arc<Video>),
+    Live(Broadcast),
+}
+
+/// What is to be shown, and how.
+pub enum Showing {
+    Video(Arc<Video>, Plan),
+    /// So many frames; `None`: as many as come.
+    Live(Broadcast, Option<u32>),
+}
+
+impl Showing {
+    pub fn name(&self) -> &str {
+        match self {
+            Showing::Video(video, _) => &video.name,
+            Showing::Live(broadcast, _) => &broadcast.name,
+        }
+    }
+
+    /// How many frames, if that is known.
+    pub fn frames(&self) -> Option<u32> {
+        match self {
+            Showing::Video(_, plan) => Some(plan.len()),
+            Showing::Live(_, frames) => *frames,
+        }
+    }
+}
+
+enum Source {
+    Video(Addr<Streamer>),
+    Live(Addr<Follower>),
+}
+
+/// A viewing that goes on; it ends when this is dropped, also when its connection panics.
+pub struct Viewing {
+    source: Source,
+    _slot: Slot,
+}
+
+impl Viewing {
+    /// Starts it on this core.
+    pub fn start(showing: Showing, slot: Slot, rooms: &Rooms, viewer: Recipient<Show>) -> Viewing {
+        let source = match showing {
+            Showing::Video(video, plan) => {
+                Source::Video(Streamer::new(video, plan, rooms, viewer).start_here())
+            }
+            Showing::Live(broadcast, frames) => {
+                let number = rooms.studio.next_id();
+                Source::Live(Follower::new(number, broadcast, frames, viewer).start_here())
+            }
+        };
+        Viewing {
+            source,
+            _slot: slot,
+        }
+    }
+
+    /// Whether it is of a live channel.
+    pub fn is_live(&self) -> bool {
+        matches!(self.source, Source::Live(_))
+    }
+
+    /// The connection has written so many frames.
+    pub fn written(&self, frames: u32) {
+        match &self.source {
+            Source::Video(streamer) => streamer.do_send(Written { frames }),
+            Source::Live(follower) => follower.do_send(Written { frames }),
+        }
+    }
+
+    /// Ends it if it is of a live channel, after the frames that were sent.
+    pub fn conclude(&self) {
+        if let Source::Live(follower) = &self.source {
+            follower.do_send(Conclude);
+        }
+    }
+}
+
+impl Drop for Viewing {
+    fn drop(&mut self) {
+        match &self.source {
+            Source::Video(streamer) => streamer.do_send(Cancel),
+            Source::Live(follower) => follower.do_send(Cancel),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The rules that values follow beside their kind.
+
+use super::keys::{Config, SourceKeys};
+
+/// Bytes of a live source's name.
+const MAX_NAME: usize = 64;
+/// Names that begin so are those of people's own channels.
+const TAKEN: [&str; 2] = ["tumip-", "cam-"];
+
+impl Config {
+    /// The keys that break a rule, and the rule.
+    pub(super) fn broken_rules(&self) -> Vec<(&'static str, String)> {
+        let mut broken = Vec::new();
+        let mut rule = |key, holds: bool, text: &str| {
+            if !holds {
+                broken.push((key, text.to_owned()));
+            }
+        };
+        let day = 86_400;
+        rule(
+            "server.allow",
+            !self.server.allow.is_empty(),
+            "with no network nobody can connect",
+        );
+        rule(
+            "server.max_connections",
+            self.server.max_connections > 0,
+            "at least 1",
+        );
+        rule("server.threads", self.server.threads <= 1024, "0 to 1024");
+        rule(
+            "lobby.merge_ms",
+            self.lobby.merge_ms <= 1000,
+            "0 to 1000 milliseconds",
+        );
+        rule(
+            "lobby.presence_mb_s",
+            (1..=100_000).contains(&self.lobby.presence_mb_s),
+            "1 to 100000 megabytes a second",
+        );
+        rule(
+            "streaming.head_start_ms",
+            self.streaming.head_start_ms <= 60_000,
+            "0 to 60000 milliseconds",
+        );
+        rule(
+            "streaming.jpeg_quality",
+            (1..=100).contains(&self.streaming.jpeg_quality),
+            "1 to 100",
+        );
+        rule(
+            "streaming.cache_mb",
+            self.streaming.cache_mb <= 1 << 20,
+            "0 to 1048576 megabytes",
+        );
+        rule(
+            "streaming.max_streams",
+            self.streaming.max_streams > 0,
+            "at least 1",
+        );
+        rule(
+            "limits.handshake_s",
+            (1..=day).contains(&self.limits.handshake_s),
+            "1 to 86400 seconds",
+        );
+        rule(
+            "limits.backlog_kb",
+            (64..=1 << 20).contains(&self.limits.backlog_kb),
+            "64 to 1048576 kilobytes",
+        );
+        rule(
+            "limits.stall_s",
+            (1..=day).contains(&self.limits.stall_s),
+            "1 to 86400 seconds",
+        );
+        rule(
+            "limits.goodbye_s",
+            (1..=60).contains(&self.limits.goodbye_s),
+            "1 to 60 seconds",
+        );
+        rule(
+            "chatroom.legacy_gap_ms",
+            self.chatroom.legacy_gap_ms <= 1000,
+            "0 to 1000 milliseconds",
+        );
+        rule(
+            "packetchat.session_timeout_s",
+            (1..=day).contains(&self.packetchat.session_timeout_s),
+            "1 to 86400 seconds",
+        );
+        rule(
+            "packetchat.max_sessions",
+            self.packetchat.max_sessions > 0,
+            "at least 1",
+        );
+        rule(
+            "packetchat.sessions_per_address",
+            self.packetchat.sessions_per_address > 0,
+            "at least 1",
+        );
+        rule(
+            "packetchat.packets_per_s",
+            self.packetchat.packets_per_s > 0,
+            "at least 1 a second",
+        );
+        rule(
+            "packetchat.backlog_mb",
+            (1..=1 << 20).contains(&self.packetchat.backlog_mb),
+            "1 to 1048576 megabytes",
+        );
+        rule(
+            "files.max_transfers",
+            self.files.max_transfers > 0,
+            "at least 1",
+        );
+        rule(
+            "files.max_file_mb",
+            (1..=4096).contains(&self.files.max_file_mb),
+            "1 to 4096 megabytes",
+        );
+        let most = 1 << 40;
+        rule(
+            "files.quota_mb",
+            self.files.quota_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "files.min_free_mb",
+            self.files.min_free_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "files.upload_expiry_s",
+            (1..=365 * day).contains(&self.files.upload_expiry_s),
+            "1 to 31536000 seconds",
+        );
+        rule(
+            "files.transfers_per_address",
+            self.files.transfers_per_address > 0,
+            "at least 1",
+        );
+        let tumip = &self.tumip;
+        let (first, last) = (tumip.udp_first, tumip.udp_last);
+        rule(
+            "tumip.udp_last",
+            if first == 0 { last == 0 } else { first <= last },
+            "not below tumip.udp_first; both 0 if the system chooses the ports",
+        );
+        rule(
+            "tumip.quiet_ms",
+            (1..=5000).contains(&tumip.quiet_ms),
+            "1 to 5000 milliseconds",
+        );
+        rule("tumip.max_users", tumip.max_users > 0, "at least 1");
+        let live = &self.live;
+        rule(
+            "live.linger_s",
+            (1..=3600).contains(&live.linger_s),
+            "1 to 3600 seconds",
+        );
+        rule(
+            "live.chatroom_frames",
+            (1..=10_000_000).contains(&live.chatroom_frames),
+            "1 to 10000000 frames",
+        );
+        rule(
+            "live.record_minutes",
+            (1..=1440).contains(&live.record_minutes),
+            "1 to 1440 minutes",
+        );
+        rule(
+            "live.record_quota_mb",
+            live.record_quota_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "live.record_min_free_mb",
+            live.record_min_free_mb <= most,
+            "0 to 1099511627776 megabytes",
+        );
+        rule(
+            "live.max_recordings",
+            (1..=64).contains(&live.max_recordings),
+            "1 to 64",
+        );
+        rule(
+            "bot.time_limit_s",
+            (1..=600).contains(&self.bot.time_limit_s),
+            "1 to 600 seconds",
+        );
+        rule(
+            "bot.openai.history",
+            self.bot.openai.history <= 1000,
+            "0 to 1000 messages",
+        );
+        let (videochat, chatroom) = (&self.videochat, &self.chatroom);
+        let tcp = [
+            ("videochat.port", videochat.enabled, videochat.port),
+            ("chatroom.port", chatroom.enabled, chatroom.port),
+            ("tumip.port", tumip.enabled, tumip.port),
+        ];
+        let packetchat = &self.packetchat;
+        let on = packetchat.enabled || tcp.iter().any(|&(_, enabled, _)| enabled);
+        rule("videochat.enabled", on, "at least one service is enabled");
+        let bound = tcp
+            .iter()
+            .filter(|&&(_, enabled, port)| enabled && port > 0);
+        for (n, (key, _, port)) in bound.clone().enumerate() {
+            let other = bound.clone().take(n).find(|(_, _, other)| other == port);
+            if let Some((other, ..)) = other {
+                let text = format!("{other} has the same; two services can't share a port");
+                rule(key, false, &text);
+            }
+        }
+        rule(
+            "packetchat.port",
+            !(packetchat.enabled && tumip.enabled)
+                || first == 0
+                || !(first..=last).contains(&packetchat.port),
+            "tumip.udp_first to tumip.udp_last are for tumip's users",
+        );
+        let names: Vec<&str> = live.source.iter().map(|source| &*source.name).collect();
+        for (n, source) in live.source.iter().enumerate() {
+            if let Err(text) = source.check(&names[..n]) {
+                rule("live.source", false, &format!("{:?}: {text}", source.name));
+            }
+        }
+        if let Err(e) = self.log.filter() {
+            broken.push(("log.level", e));
+        }
+        broken
+    }
+}
+
+impl SourceKeys {
+    /// # Errors
+    /// The rule that it breaks; `others` are the names of those before it.
+    fn check(&self, others: &[&str]) -> Result<(), &'static str> {
+        let name = self.name.as_str();
+        if name.trim() != name || name.is_empty() || name.len() > MAX_NAME {
+            Err("name: 1 to 64 bytes, without spaces around it")
+        } else if name.contains(|c: char| c.is_control() || "/\\,".contains(c)) {
+            Err("name: without slashes, commas and control characters")
+        } else if name.starts_with('.') {
+            Err("name: does not begin with a dot")
+        } else if TAKEN.iter().any(|taken| name.starts_with(taken)) {
+            Err("name: tumip- and cam- are for people's own channels")
+        } else if others.contains(&name) {
+            Err("name: each source has its own")
+        } else if self.url.is_empty() {
+            Err("url: a file, an address or device:FORMAT:NAME")
+        } else {
+            Ok(())
+        }
+    }
+}
