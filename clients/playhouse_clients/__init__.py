@@ -1,14 +1,15 @@
 """Python clients of playhouse: as a library and as commands.
 
-    from playhouse_clients import Videochat, Chatroom, Packetchat
+    from playhouse_clients import Videochat, Chatroom, Packetchat, Tumip
 
     with Videochat.connect("127.0.0.1", 10000, "anna") as anna:
         anna.wait_for("bob")
         anna.send("bob", "hello")
         print(anna.wait_message().text)
 
-The commands are ``python3 -m playhouse_clients.videochat``, ``... .chatroom`` and ``... .packetchat``. The last
-one needs nothing but Python; the others need the package `cryptography`.
+The commands are ``python3 -m playhouse_clients.videochat``, ``... .chatroom``, ``... .packetchat`` and
+``... .tumip``. The first two need the package `cryptography`. The others need nothing but Python, except that
+tumip encodes pictures with OpenCV.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ _WHERE = {
     "Videochat": "videochat",
     "Chatroom": "chatroom",
     "Packetchat": "packetchat",
+    "Tumip": "tumip",
+    "BotFailed": "tumip",
+    "Rejected": "tumip",
     "Event": "people",
     "Message": "people",
     "File": "packetchat",
     "User": "packetchat",
-    "Frame": "session",
+    "Frame": "frames",
     "Session": "session",
-    "Summary": "session",
+    "Summary": "frames",
     "ClientError": "wire",
     "ConnectionLost": "wire",
     "ProtocolError": "wire",

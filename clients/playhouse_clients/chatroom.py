@@ -24,9 +24,10 @@ from typing import Any, Callable, Iterator, List, Optional, Set, Tuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from .frames import Frame, Summary
 from .keys import same_key
 from .people import Event
-from .session import Frame, Session, Summary
+from .session import Session
 from .wire import ClientError, ProtocolError, ServerError, Wire, open_socket, split_text
 
 DEFAULT_PORT = 1234

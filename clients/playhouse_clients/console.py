@@ -7,9 +7,10 @@ import queue
 import sys
 from typing import Any, Callable, Dict, List, Type
 
+from .command import SCRIPT_HELP, new_parser, parse, run_command
 from .people import Event, Participant, checked_name
-from .terminal import Input, Terminal, visible
-from .wire import ClientError, ConnectionLost, parse_address
+from .terminal import Input, Terminal
+from .wire import ClientError, ConnectionLost
 
 HELP = """\
   hello                 to everybody
@@ -195,40 +196,19 @@ def main(
     console_class: Type[Console],
     add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> int:
-    parser = argparse.ArgumentParser(
-        prog=service,
-        description=f"{console_class.purpose} in a playhouse {service}.",
-        epilog=f"What can be typed, or be in a script:\n{console_class.help()}\n\n"
-        "Exit codes: 0 fine; 1 refused, or not in time; 2 wrong options; 3 cannot connect; 4 connection lost; "
-        "5 not this protocol; 130 Ctrl-C.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "address", nargs="?", default="127.0.0.1", metavar="HOST[:PORT]", help=f"default 127.0.0.1:{default_port}"
+    parser = new_parser(
+        service, default_port, f"{console_class.purpose} in a playhouse {service}.", console_class.help()
     )
     parser.add_argument("--name", help="who you are; asked for if absent")
-    parser.add_argument("--script", metavar="FILE", help="take the commands from a file, - for standard input")
+    parser.add_argument("--script", metavar="FILE", help=SCRIPT_HELP)
     parser.add_argument(
         "--wait-for", metavar="NAME", action="append", default=[], help="begin when NAME is here; repeatable"
     )
-    parser.add_argument(
-        "--timeout", metavar="S", type=float, default=30.0, help="longest wait, in seconds (default %(default)g)"
-    )
-    parser.add_argument("--json", action="store_true", help="print what happens as JSON, an object a line")
     console_class.add_options(parser)
     add_options(parser)
-    options = parser.parse_args()
-    try:
-        host, port = parse_address(options.address, default_port)
-    except ValueError as error:
-        parser.error(str(error))
+    options, host, port = parse(parser, default_port)
 
-    # A name that this terminal cannot show must not end the session; a pipe is read as UTF-8 everywhere.
-    sys.stdout.reconfigure(  # type: ignore[union-attr]
-        encoding=None if sys.stdout.isatty() else "utf-8", errors="replace"
-    )
-    terminal = Terminal(options.json)
-    try:
+    def work(terminal: Terminal) -> None:
         name = _ask_name(parser, options)
         typed = Input(terminal, options.script)
         console = console_class(service, options, terminal, typed)
@@ -236,18 +216,8 @@ def main(
             console.run(session, name)
         if terminal.live:
             terminal.say("Bye.")
-        return 0
-    except ClientError as error:
-        terminal.tell("failed", message=str(error), code=error.exit_code)
-        print(f"{service}: {visible(str(error))}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:  # a folder or file of ours
-        print(f"{service}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        if terminal.live:
-            print()
-        return 130
+
+    return run_command(service, options.json, work)
 
 
 def _ask_name(parser: argparse.ArgumentParser, options: Any) -> str:

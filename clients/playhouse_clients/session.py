@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from .frames import Frame, Summary
 from .keys import load_public_key
 from .people import Event, Participant
 from .wire import ClientError, ConnectionLost, ProtocolError, ServerError, Wire, jpeg_size
@@ -17,27 +18,6 @@ from .wire import ClientError, ConnectionLost, ProtocolError, ServerError, Wire,
 # How many frames may wait for whoever watches. Beyond that the connection is left unread, so that a slow
 # viewer slows the server instead of filling the memory here.
 WAITING_FRAMES = 64
-
-
-class Frame(NamedTuple):
-    """One frame: its number from 1, how many there will be if the protocol tells, its size, its JPEG."""
-
-    number: int
-    total: Optional[int]
-    width: int
-    height: int
-    jpeg: bytes
-
-
-@dataclass
-class Summary:
-    """A video that was watched to its end. Seconds count from the first frame."""
-
-    frames: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    # "854x480" → how many frames, in the order in which they came
-    resolutions: Dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -293,12 +273,10 @@ class Session(Participant):
             if summary.frames == 0:
                 began = time.monotonic()
             width, height = jpeg_size(jpeg) or (0, 0)
-            size = f"{width}x{height}"
-            summary.frames += 1
-            summary.bytes += len(jpeg)
-            summary.resolutions[size] = summary.resolutions.get(size, 0) + 1
+            frame = Frame(summary.frames + 1, viewing.total, width, height, jpeg)
+            summary.add(frame)
             summary.seconds = time.monotonic() - began
             if on_frame is not None:
-                on_frame(Frame(summary.frames, viewing.total, width, height, jpeg))
+                on_frame(frame)
         summary.seconds = time.monotonic() - began
         return summary

@@ -16,9 +16,10 @@ from typing import Any, Callable, List, Optional
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from .frames import Frame, Summary
 from .keys import same_key
 from .people import Event
-from .session import Frame, Session, Summary
+from .session import Session
 from .wire import ConnectionLost, ProtocolError, ServerError, Wire, open_socket, split_text
 
 DEFAULT_PORT = 10000

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from .session import Frame, Summary
-from .terminal import draw_bar
+from . import opencv
+from .frames import Frame, Summary
+from .terminal import Terminal, draw_bar
+from .wire import ClientError
 
-WINDOW_WIDTH = 960
+WINDOW_WIDTH = 960  # pixels of the screen
 
 
 class FrameFolder:
@@ -30,8 +32,9 @@ class FrameFolder:
 class Window:
     """Shows frames through OpenCV. `why_not` is the reason where that is impossible, else ""."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, width: int = WINDOW_WIDTH) -> None:
         self.title = title
+        self.width = width
         self.why_not = ""
         self._cv2: Any = None
         self._numpy: Any = None
@@ -40,12 +43,9 @@ class Window:
             self.why_not = "there is no screen"
             return
         try:
-            import cv2
-            import numpy
-        except ImportError:
-            self.why_not = "opencv-python is not installed (clients/requirements-window.txt)"
-            return
-        self._cv2, self._numpy = cv2, numpy
+            self._cv2, self._numpy = opencv.load()
+        except ClientError as error:
+            self.why_not = str(error)
 
     def show(self, frame: Frame) -> None:
         if self.why_not:
@@ -58,18 +58,26 @@ class Window:
             if not self._open:
                 # One size for the whole video: the window would jump with each quality otherwise.
                 cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-                cv2.resizeWindow(self.title, WINDOW_WIDTH, WINDOW_WIDTH * frame.height // max(frame.width, 1))
+                cv2.resizeWindow(self.title, self.width, self.width * frame.height // max(frame.width, 1))
                 self._open = True
             cv2.imshow(self.title, picture)
             cv2.waitKey(1)  # lets the window draw
         except cv2.error:  # a build without windows
             self.why_not = "this OpenCV cannot open windows"
 
+    def refresh(self) -> None:
+        """For pauses between frames: lets the window draw and be moved."""
+        if self._open:
+            self._cv2.waitKey(1)
+
     def close(self) -> None:
         if self._open:
-            self._cv2.destroyWindow(self.title)
-            self._cv2.waitKey(1)
             self._open = False
+            try:
+                self._cv2.destroyWindow(self.title)
+                self._cv2.waitKey(1)
+            except self._cv2.error:
+                pass  # somebody has closed it by hand
 
 
 def _has_screen() -> bool:
@@ -108,7 +116,8 @@ class Progress:
             "frames": self.frames,
             "total": frame.total if frame else None,
             "resolution": f"{frame.width}x{frame.height}" if frame else "",
-            "frames_per_second": round(self.frames / seconds, 1) if seconds > 0 else 0.0,
+            # Time counts from the first frame, which took none of it.
+            "frames_per_second": round((self.frames - 1) / seconds, 1) if seconds > 0 else 0.0,
             "bytes": self.bytes,
         }
 
@@ -123,6 +132,27 @@ class Progress:
         parts.append(f"{now['frames_per_second']:.1f} frames/s")
         parts.append(f"{self.bytes // 1000:,} kB")
         return "  ".join(parts)
+
+
+class Report:
+    """Says how far a video is: in the bottom line of a terminal, elsewhere in a line a second.
+
+    `kind` is what `name` is the name of, for programs.
+    """
+
+    def __init__(self, terminal: Terminal, kind: str, name: str) -> None:
+        self._terminal, self._kind, self._name = terminal, kind, name
+        # As often as a terminal can well show it.
+        self._progress = Progress(0.1 if terminal.live else 1.0)
+
+    def add(self, frame: Frame) -> None:
+        progress, terminal = self._progress, self._terminal
+        if progress.add(frame) or (frame.number == 1 and terminal.live):
+            if terminal.live:
+                terminal.status(progress.text(bar=True))
+            else:
+                terminal.say(f"{self._name}: {progress.text(bar=False)}")
+            terminal.tell("progress", **{self._kind: self._name}, **progress.figures())
 
 
 def describe(video: str, summary: Summary) -> str:

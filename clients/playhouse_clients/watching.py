@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 from .console import Console
-from .session import Frame
+from .frames import Frame
 from .terminal import Input, Terminal
-from .viewing import FrameFolder, Progress, Window, by_video, describe
+from .viewing import FrameFolder, Report, Window, by_video, describe
 from .wire import ClientError
 
 
@@ -56,8 +56,7 @@ class VideoConsole(Console):
             self._names = by_video(self.session.videos(self.options.timeout))
         video, choice = self._find(wanted)
         self.terminal.tell("watching", video=video, choice=choice)
-        # As often as a terminal can well show it; a log gets a line a second.
-        progress = Progress(0.1 if self.terminal.live else 1.0)
+        report = Report(self.terminal, "video", video)
         if self.typed.interactive and self._window is not None and self._window.why_not:
             self.terminal.say(f"No window: {self._window.why_not}.")
 
@@ -66,12 +65,7 @@ class VideoConsole(Console):
                 self._folder.add(frame)
             if self._window is not None:
                 self._window.show(frame)
-            if progress.add(frame) or (frame.number == 1 and self.terminal.live):
-                if self.terminal.live:
-                    self.terminal.status(progress.text(bar=True))
-                else:
-                    self.terminal.say(f"{video}: {progress.text(bar=False)}")
-                self.terminal.tell("progress", video=video, **progress.figures())
+            report.add(frame)
             if self.typed.interactive:  # a script goes on when the video is over
                 self._obey_meanwhile()
 

@@ -31,7 +31,7 @@ from playhouse_clients.wire import jpeg_size
 BINARY = Path(os.environ.get("PLAYHOUSE_BIN", ROOT / "target" / "release" / "playhouse"))
 VIDEOS = Path(os.environ.get("PLAYHOUSE_VIDEOS", ROOT / "videos"))
 # all of them on free ports: another server may run on this machine
-SERVICES = "CHATROOM PACKETCHAT VIDEOCHAT".split()
+SERVICES = "CHATROOM PACKETCHAT TUMIP VIDEOCHAT".split()
 START = 30.0
 STOP = 30.0
 
@@ -49,6 +49,8 @@ class House:
         self.environment = dict(os.environ)
         for service in SERVICES:
             self.environment[f"PLAYHOUSE__{service}__PORT"] = "0"
+        # Neither do users' pictures come to ports of their own choice.
+        self.environment["PLAYHOUSE__TUMIP__UDP_FIRST"] = self.environment["PLAYHOUSE__TUMIP__UDP_LAST"] = "0"
         if pace:
             self.environment["PLAYHOUSE__STREAMING__PACE"] = pace
         self.start()

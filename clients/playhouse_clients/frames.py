@@ -1,0 +1,34 @@
+"""Frames of a video or of live pictures, and their sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, NamedTuple, Optional
+
+
+class Frame(NamedTuple):
+    """One frame: its number from 1, how many there will be if that is known, its size, its JPEG."""
+
+    number: int
+    total: Optional[int]
+    width: int
+    height: int
+    jpeg: bytes
+
+
+@dataclass
+class Summary:
+    """Frames up to the last one. Seconds count from the first frame."""
+
+    frames: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    # "854x480" → how many frames, in the order in which they came
+    resolutions: Dict[str, int] = field(default_factory=dict)
+
+    def add(self, frame: Frame) -> None:
+        """Count a frame; the seconds are up to whoever has a clock."""
+        size = f"{frame.width}x{frame.height}"
+        self.frames += 1
+        self.bytes += len(frame.jpeg)
+        self.resolutions[size] = self.resolutions.get(size, 0) + 1
