@@ -257,20 +257,19 @@ mod tests {
     #[actix::test]
     async fn a_bot_that_holds_up_its_thread_is_not_waited_for() {
         /// Blocks, against the rules, until the test is over.
-        struct Blocker(Arc<std::sync::Mutex<()>>);
+        struct Blocker(crossbeam_channel::Receiver<()>);
         impl Bot for Blocker {
             fn answer<'a>(&'a mut self, _: &'a str) -> Reply<'a> {
-                drop(self.0.lock());
+                let _ = self.0.recv();
                 Box::pin(async { Ok(String::new()) })
             }
         }
-        let gate = Arc::<std::sync::Mutex<()>>::default();
-        let (held, bots) = (gate.lock().unwrap(), Arbiter::new());
-        let blocker = gate.clone();
-        let maker = BotMaker::new(move |_| Box::new(Blocker(blocker.clone())));
+        let (release, gate) = crossbeam_channel::bounded(0);
+        let bots = Arbiter::new();
+        let maker = BotMaker::new(move |_| Box::new(Blocker(gate.clone())));
         let error = chat(bots.handle(), maker).ask(b"hello").await.unwrap_err();
         assert!(matches!(error, NoAnswer::TimeLimit(_)), "{error:?}");
-        drop(held);
+        drop(release);
     }
 
     #[actix::test]
