@@ -287,11 +287,11 @@ fn a_key_frame_comes_every_two_seconds_at_any_rate() {
 }
 
 /// Compresses badly.
-pub fn noisy(seed: u32) -> Vec<u8> {
+pub fn noisy(which: u32) -> Vec<u8> {
     let random = move |x: usize, y: usize| {
         let n = (x as u32)
             .wrapping_add((y as u32) << 10)
-            .wrapping_add(seed << 20);
+            .wrapping_add(which << 20);
         [(n.wrapping_mul(2_654_435_761) >> 13) as u8; 3]
     };
     painted(320, 240, Subsamp::Sub2x2, random)
