@@ -14,7 +14,6 @@ use playhouse_storage::Lock;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::chat_bot::Bots;
-use crate::chatroom;
 use crate::datagrams;
 use crate::desk::{Desk, Lists};
 use crate::endpoint::Endpoint;
@@ -25,20 +24,19 @@ use crate::gate::Gate;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
-use crate::library::{self, Library};
+use crate::library::Library;
 use crate::listener::{Door, Guests, Listener};
-use crate::live_source::LiveSource;
-use crate::lobby::{ListEncoder, Lobby, Merging, Reserve};
+use crate::lobby::{Lobby, Reserve};
 use crate::messages::Service;
 use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
+use crate::residents::{keep_floors, keep_library, keep_lobby, keep_sources, last, told};
 use crate::roster::Roster;
 use crate::settings::{Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
-use crate::videochat;
 use crate::watch::{Post, keep};
 
 /// Connections that may wait to be accepted.
@@ -353,109 +351,6 @@ fn studio(settings: &Settings) -> Arc<Studio> {
     let recording = live.recording.clone();
     let recordings = recording.map(|limits| Arc::new(Recordings::new(folder.clone(), limits)));
     Arc::new(Studio::new(live.linger, live.chatroom_frames, recordings))
-}
-
-/// Tells the supervisor that an actor was rebuilt.
-fn told(supervisor: &Addr<Supervisor>, rebuilt: Rebuilt) -> impl Fn(&'static str) + Send + 'static {
-    let supervisor = supervisor.clone();
-    move |_| supervisor.do_send(rebuilt)
-}
-
-fn keep_floors(household: &Household, cores: &[ArbiterHandle], supervisor: &Addr<Supervisor>) {
-    for (n, (core, floor)) in cores.iter().zip(&household.floors).enumerate() {
-        let lobby = household.lobby.clone();
-        let make = move || Floor::new(n, lobby.clone());
-        keep(
-            core,
-            "floor",
-            floor.clone(),
-            make,
-            told(supervisor, Rebuilt::Floor(n)),
-        );
-    }
-}
-
-fn keep_lobby(
-    household: &Household,
-    cores: &[ArbiterHandle],
-    supervisor: &Addr<Supervisor>,
-    settings: &Settings,
-) {
-    const SERVICES: [(Service, ListEncoder); 4] = [
-        (Service::Videochat, Some(videochat::encode_list)),
-        (Service::Chatroom, Some(chatroom::encode_list)),
-        // Its people ask who is here.
-        (Service::Packetchat, None),
-        // Its people have no word for who is here.
-        (Service::Tumip, None),
-    ];
-    let merging = Merging {
-        window: settings.lobby_merge,
-        budget: settings.presence_bytes,
-    };
-    let floors = household.floors.clone();
-    let make = move || Lobby::new(floors.clone(), &SERVICES, merging);
-    let core = cores.first().cloned().unwrap_or_else(Arbiter::current);
-    keep(
-        &core,
-        "lobby",
-        household.lobby.clone(),
-        make,
-        told(supervisor, Rebuilt::Lobby),
-    );
-}
-
-/// The last core; the lobby has the first one.
-fn last(cores: &[ArbiterHandle]) -> ArbiterHandle {
-    cores.last().cloned().unwrap_or_else(Arbiter::current)
-}
-
-fn keep_library(
-    household: &Household,
-    cores: &[ArbiterHandle],
-    supervisor: &Addr<Supervisor>,
-    settings: &Settings,
-    studio: &Arc<Studio>,
-    catalogue: Catalogue,
-    pool: FramePool,
-) {
-    library::log_changes(&Catalogue::default(), &catalogue);
-    let (catalogue, folder) = (Arc::new(catalogue), settings.videos_dir.clone());
-    let (arbiters, studio) = (cores.to_vec(), studio.clone());
-    let make = move || {
-        Library::new(
-            folder.clone(),
-            catalogue.clone(),
-            pool.clone(),
-            studio.clone(),
-            arbiters.clone(),
-        )
-    };
-    keep(
-        &last(cores),
-        "library",
-        household.library.clone(),
-        make,
-        told(supervisor, Rebuilt::Other),
-    );
-}
-
-/// Each live source of the configuration, on the next core.
-fn keep_sources(
-    household: &mut Household,
-    cores: &[ArbiterHandle],
-    supervisor: &Addr<Supervisor>,
-    settings: &Settings,
-    studio: &Arc<Studio>,
-) {
-    for (source, core) in settings.live.sources.iter().zip(cores.iter().cycle()) {
-        let post = Post::default();
-        household.sources.push(post.clone());
-        let (source, quality, studio) = (source.clone(), settings.jpeg_quality, studio.clone());
-        let make = move || LiveSource::new(source.clone(), quality, studio.clone());
-        let told = told(supervisor, Rebuilt::Other);
-        keep(core, "live source", post, make, told);
-    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {

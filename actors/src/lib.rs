@@ -43,6 +43,7 @@ mod rates;
 mod recorder;
 mod recordings;
 mod refusals;
+mod residents;
 mod roster;
 mod seat;
 mod seldom;

@@ -236,7 +236,8 @@ impl Conversation for TumipConnection {
         self.disturbed(ctx);
         self.last_answer = true;
         if !self.take_as_complete(ctx) {
-            self.part(Parting::Dropped("the peer closed it".to_owned()), ctx);
+            // What is answered already still goes out.
+            self.part(Parting::Goodbye, ctx);
         }
     }
 }

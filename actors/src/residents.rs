@@ -1,0 +1,126 @@
+//! Starts those who live as long as the house: each is made anew from its factory when it panics.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use actix_rt::{Arbiter, ArbiterHandle};
+use playhouse_media::Catalogue;
+
+use crate::chatroom;
+use crate::floor::Floor;
+use crate::frame_pool::FramePool;
+use crate::library::{self, Library};
+use crate::live_source::LiveSource;
+use crate::lobby::{ListEncoder, Lobby, Merging};
+use crate::messages::Service;
+use crate::settings::Settings;
+use crate::studio::Studio;
+use crate::supervisor::{Household, Rebuilt, Supervisor};
+use crate::videochat;
+use crate::watch::{Post, keep};
+
+/// Tells the supervisor that an actor was rebuilt.
+pub fn told(
+    supervisor: &Addr<Supervisor>,
+    rebuilt: Rebuilt,
+) -> impl Fn(&'static str) + Send + 'static {
+    let supervisor = supervisor.clone();
+    move |_| supervisor.do_send(rebuilt)
+}
+
+pub fn keep_floors(household: &Household, cores: &[ArbiterHandle], supervisor: &Addr<Supervisor>) {
+    for (n, (core, floor)) in cores.iter().zip(&household.floors).enumerate() {
+        let lobby = household.lobby.clone();
+        let make = move || Floor::new(n, lobby.clone());
+        keep(
+            core,
+            "floor",
+            floor.clone(),
+            make,
+            told(supervisor, Rebuilt::Floor(n)),
+        );
+    }
+}
+
+pub fn keep_lobby(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+) {
+    const SERVICES: [(Service, ListEncoder); 4] = [
+        (Service::Videochat, Some(videochat::encode_list)),
+        (Service::Chatroom, Some(chatroom::encode_list)),
+        // Its people ask who is here.
+        (Service::Packetchat, None),
+        // Its people have no word for who is here.
+        (Service::Tumip, None),
+    ];
+    let merging = Merging {
+        window: settings.lobby_merge,
+        budget: settings.presence_bytes,
+    };
+    let floors = household.floors.clone();
+    let make = move || Lobby::new(floors.clone(), &SERVICES, merging);
+    let core = cores.first().cloned().unwrap_or_else(Arbiter::current);
+    keep(
+        &core,
+        "lobby",
+        household.lobby.clone(),
+        make,
+        told(supervisor, Rebuilt::Lobby),
+    );
+}
+
+/// The last core; the lobby has the first one.
+pub fn last(cores: &[ArbiterHandle]) -> ArbiterHandle {
+    cores.last().cloned().unwrap_or_else(Arbiter::current)
+}
+
+pub fn keep_library(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    studio: &Arc<Studio>,
+    catalogue: Catalogue,
+    pool: FramePool,
+) {
+    library::log_changes(&Catalogue::default(), &catalogue);
+    let (catalogue, folder) = (Arc::new(catalogue), settings.videos_dir.clone());
+    let (arbiters, studio) = (cores.to_vec(), studio.clone());
+    let make = move || {
+        Library::new(
+            folder.clone(),
+            catalogue.clone(),
+            pool.clone(),
+            studio.clone(),
+            arbiters.clone(),
+        )
+    };
+    keep(
+        &last(cores),
+        "library",
+        household.library.clone(),
+        make,
+        told(supervisor, Rebuilt::Other),
+    );
+}
+
+/// Each live source of the configuration, on the next core.
+pub fn keep_sources(
+    household: &mut Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    studio: &Arc<Studio>,
+) {
+    for (source, core) in settings.live.sources.iter().zip(cores.iter().cycle()) {
+        let post = Post::default();
+        household.sources.push(post.clone());
+        let (source, quality, studio) = (source.clone(), settings.jpeg_quality, studio.clone());
+        let make = move || LiveSource::new(source.clone(), quality, studio.clone());
+        let told = told(supervisor, Rebuilt::Other);
+        keep(core, "live source", post, make, told);
+    }
+}
