@@ -258,7 +258,7 @@ pub fn drive(transfers: &mut [Transfer], end: u32) -> Outcome<Driven> {
 }
 
 /// What this thread has used so far.
-fn processor_time() -> Duration {
+pub fn processor_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

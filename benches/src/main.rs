@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 mod chunks;
+mod cores;
 mod echo;
 mod fanout;
 mod idle;
+mod live;
 mod packetchat;
 mod server;
 mod sessions;
@@ -29,9 +31,14 @@ enum What {
     Idle,
     /// Chunks of files a second, against a bare UDP echo, and messages among 10,000 sessions
     Packetchat,
+    /// Pictures of a live channel: their age, and how many a second, against a bare relay
+    Live,
     /// The UDP echo itself
     #[value(hide = true)]
     Echo,
+    /// The bare relay itself
+    #[value(hide = true)]
+    Relay,
 }
 
 #[derive(Debug, Parser)]
@@ -55,12 +62,17 @@ struct Args {
     /// Size of the file that one packetchat client sends and gets
     #[arg(long, default_value_t = 64)]
     file_mb: usize,
+    /// Seconds for each figure about the age of a live channel's pictures
+    #[arg(long, default_value_t = 5.0)]
+    live_seconds: f64,
 }
 
 fn main() -> Outcome {
     let args = Args::parse();
-    if args.what == What::Echo {
-        return echo::run();
+    match args.what {
+        What::Echo => return echo::run(),
+        What::Relay => return live::relay(),
+        _ => {}
     }
     let beside = std::env::current_exe()?.with_file_name("playhouse");
     let playhouse = args.playhouse.unwrap_or(beside);
@@ -80,6 +92,9 @@ fn main() -> Outcome {
     }
     if matches!(args.what, What::All | What::Packetchat) {
         packetchat::run(&playhouse, args.rounds, args.file_mb)?;
+    }
+    if matches!(args.what, What::All | What::Live) {
+        live::run(&playhouse, &args.videos, args.rounds, args.live_seconds)?;
     }
     Ok(())
 }

@@ -282,7 +282,7 @@ fn ask<T>(
 }
 
 /// Bytes in which no chunk is like another one.
-fn noise(bytes: usize) -> Vec<u8> {
+pub fn noise(bytes: usize) -> Vec<u8> {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut noise = Vec::with_capacity(bytes);
     while noise.len() < bytes {

@@ -16,6 +16,8 @@ const START: Duration = Duration::from_secs(30);
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Those of all of playhouse's services, by name.
+    services: serde_json::Value,
     _folder: Option<TempDir>,
 }
 
@@ -56,6 +58,9 @@ impl Server {
             .arg(&ready)
             .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
             .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
+            .env("PLAYHOUSE__TUMIP__PORT", "0")
+            .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
+            .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
             .env("PLAYHOUSE__CHATROOM__ENABLED", "false")
             .env("PLAYHOUSE__LOG__LEVEL", "warn")
             // The pauses around prompts would only lengthen the time until thousands are in.
@@ -66,6 +71,7 @@ impl Server {
         let mut server = Server {
             child,
             address: ([127, 0, 0, 1], 0).into(),
+            services: serde_json::Value::Null,
             _folder: Some(folder),
         };
         let since = Instant::now();
@@ -76,11 +82,16 @@ impl Server {
                 Err(e) => return Err(format!("playhouse does not start: {e}").into()),
             }
         };
-        let services: serde_json::Value = serde_json::from_str(&text)?;
-        let address = services[service].as_str();
-        let address = address.ok_or_else(|| format!("playhouse has no {service}"))?;
-        server.address = address.parse()?;
+        server.services = serde_json::from_str(&text)?;
+        server.address = server.address_of(service)?;
         Ok(server)
+    }
+
+    /// Where a service of playhouse listens.
+    pub fn address_of(&self, service: &str) -> Outcome<SocketAddr> {
+        let address = self.services[service].as_str();
+        let address = address.ok_or_else(|| format!("playhouse has no {service}"))?;
+        Ok(address.parse()?)
     }
 
     /// The plain OpenCV server of benches/opencv_server.py.
@@ -95,8 +106,17 @@ impl Server {
 
     /// The UDP echo of benches/src/echo.rs.
     pub fn echo() -> Outcome<Server> {
+        Server::ourselves("echo")
+    }
+
+    /// The bare relay of benches/src/live/relay.rs; `address` is both TCP and UDP.
+    pub fn relay() -> Outcome<Server> {
+        Server::ourselves("relay")
+    }
+
+    fn ourselves(part: &str) -> Outcome<Server> {
         let child = Command::new(std::env::current_exe()?)
-            .arg("echo")
+            .arg(part)
             .stdout(Stdio::piped())
             .spawn()?;
         Server::that_says_its_port(child)
@@ -114,6 +134,7 @@ impl Server {
         Ok(Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
+            services: serde_json::Value::Null,
             _folder: None,
         })
     }
@@ -130,6 +151,7 @@ impl Server {
         let server = Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
+            services: serde_json::Value::Null,
             _folder: None,
         };
         let since = Instant::now();
