@@ -38,14 +38,14 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 fn serve(overrides: &Overrides, ready_file: Option<std::path::PathBuf>) -> Outcome {
     let config = Config::load(overrides)?;
     log::start(&config.log)?;
-    serve::check_folders(&config.server)?;
+    serve::check_folders(&config)?;
     let catalogue = scan(&config)?;
     Ok(serve::run(&config, catalogue, ready_file.as_deref())?)
 }
 
 fn check(overrides: &Overrides) -> Outcome {
     let config = Config::load(overrides)?;
-    serve::check_folders(&config.server)?;
+    serve::check_folders(&config)?;
     Ok(show::print("The configuration is fine.")?)
 }
 

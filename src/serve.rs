@@ -11,13 +11,16 @@ use playhouse_actors::{Census, CloseHouse, House, StartError, Supervisor};
 use playhouse_media::Catalogue;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, Server};
+use crate::config::Config;
 use crate::show;
 
-/// Open files that are neither connections nor transfers: videos being read, event loops, logs.
-const RESERVED_FILES: usize = 64;
+/// Open files that are neither connections nor transfers: videos being read, event loops, logs, the
+/// bot's connections.
+const RESERVED_FILES: usize = 96;
 /// Open files of a transfer: an upload has its content and its log.
 const FILES_A_TRANSFER: usize = 2;
+/// Open files of a live source, and of a recording.
+const FILES_A_CHANNEL: usize = 4;
 
 /// Why the house is not open.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +43,17 @@ pub enum ServeError {
 ///
 /// # Errors
 /// The key and the folder that is not there, not readable or not writable.
-pub fn check_folders(server: &Server) -> Result<(), ServeError> {
-    std::fs::read_dir(&server.videos_dir).map_err(|source| ServeError::Folder {
+pub fn check_folders(config: &Config) -> Result<(), ServeError> {
+    let server = &config.server;
+    let videos = |source| ServeError::Folder {
         key: "server.videos_dir",
         path: server.videos_dir.clone(),
         source,
-    })?;
+    };
+    std::fs::read_dir(&server.videos_dir).map_err(videos)?;
+    if config.records() {
+        tempfile::tempfile_in(&server.videos_dir).map_err(videos)?;
+    }
     DirBuilder::new()
         .recursive(true)
         // Keys and files of people are in it.
@@ -82,7 +90,13 @@ pub fn run(
             tumip.max_users = tumip.max_users.min(files / 8).max(1);
             ports = tumip.max_users;
         }
-        let reserved = RESERVED_FILES + settings.files.max_moving * FILES_A_TRANSFER + ports;
+        let live = &settings.live;
+        let recordings = live
+            .recording
+            .as_ref()
+            .map_or(0, |limits| limits.max_recordings);
+        let live = (recordings + live.sources.len()) * FILES_A_CHANNEL;
+        let reserved = RESERVED_FILES + live + settings.files.max_moving * FILES_A_TRANSFER + ports;
         let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {
             tracing::warn!(
@@ -133,6 +147,13 @@ fn write_ready_file(path: &Path, house: &House) -> io::Result<()> {
     Ok(())
 }
 
+async fn log_census(supervisor: Addr<Supervisor>) {
+    for state in supervisor.send(Census).await.unwrap_or_default() {
+        let state = serde_json::to_string(&state).unwrap_or_default();
+        tracing::info!(state, "census");
+    }
+}
+
 /// SIGTERM and SIGINT close the house, SIGUSR1 logs the state of its actors.
 async fn listen([mut term, mut int]: [Signal; 2], mut usr1: Signal, supervisor: Addr<Supervisor>) {
     loop {
@@ -140,10 +161,8 @@ async fn listen([mut term, mut int]: [Signal; 2], mut usr1: Signal, supervisor: 
             _ = term.recv() => supervisor.do_send(CloseHouse),
             _ = int.recv() => supervisor.do_send(CloseHouse),
             _ = usr1.recv() => {
-                for state in supervisor.send(Census).await.unwrap_or_default() {
-                    let state = serde_json::to_string(&state).unwrap_or_default();
-                    tracing::info!(state, "census");
-                }
+                // Beside the loop: an actor that is stuck must not keep a signal from being heard.
+                actix_rt::spawn(log_census(supervisor.clone()));
             }
         }
     }

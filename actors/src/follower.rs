@@ -32,7 +32,7 @@ pub struct Follower {
     shown: u32,
     /// Frames that the connection has not written yet.
     in_flight: usize,
-    last: Bytes,
+    last: Option<Bytes>,
 }
 
 impl Follower {
@@ -50,7 +50,7 @@ impl Follower {
             following: None,
             shown: 0,
             in_flight: 0,
-            last: broadcast.still.clone(),
+            last: None,
             broadcast,
         }
     }
@@ -71,7 +71,7 @@ impl Follower {
     }
 
     fn show(&mut self, jpeg: Bytes) {
-        self.last = jpeg.clone();
+        self.last = Some(jpeg.clone());
         self.shown += 1;
         self.in_flight += 1;
         self.viewer.do_send(Show::Frame(jpeg));
@@ -89,7 +89,12 @@ impl Follower {
             if self.in_flight >= FILLING {
                 return;
             }
-            self.show(self.last.clone());
+            let Some(last) = self.last.clone() else {
+                // It broke before there was one.
+                self.viewer.do_send(Show::Failed);
+                return ctx.stop();
+            };
+            self.show(last);
         }
         if self.in_flight == 0 {
             self.viewer.do_send(Show::Finish);

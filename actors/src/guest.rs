@@ -108,6 +108,11 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
         self.part(Parting::Fault(rule), ctx);
     }
 
+    /// What a peer has to say first.
+    fn introduction(&self) -> &'static str {
+        "name and public key"
+    }
+
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
     fn joined(&mut self, person: &Person, ctx: &mut Context<Self>);
@@ -125,7 +130,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
     fn expect_introduction(&mut self, ctx: &mut Context<Self>) {
         let limit = self.guest().rooms.limits.handshake;
         self.guest().handshake = Some(ctx.run_later(limit, move |this, ctx| {
-            let rule = format!("no name and public key within {} s", limit.as_secs());
+            let rule = format!("no {} within {} s", this.introduction(), limit.as_secs());
             this.timed_out(rule, ctx);
         }));
     }

@@ -11,7 +11,7 @@ use actix::WeakAddr;
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use notify::{RecursiveMode, Watcher};
-use playhouse_media::{Catalogue, Reject, Video};
+use playhouse_media::{Catalogue, ClipName, Reject, Video};
 
 use crate::channel::Channel;
 use crate::frame_pool::FramePool;
@@ -320,8 +320,8 @@ impl Handler<Find> for Library {
         let live = |name: &str| self.studio.find(name).map(Title::Live);
         live(&choice)
             .or_else(|| self.catalogue.find(&choice).map(Title::Video))
-            // Clients may add a quality to whatever they choose.
-            .or_else(|| live(choice.rsplit_once('_')?.0))
+            // Clients may choose a file of whatever there is.
+            .or_else(|| live(&ClipName::parse(&choice)?.video))
     }
 }
 

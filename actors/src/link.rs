@@ -70,6 +70,10 @@ pub struct Link {
     pub(crate) phase: Phase,
     pub(crate) receipt: Option<oneshot::Receiver<()>>,
     pub(crate) paused: bool,
+    /// Whether a request is only read when the answer to the one before has gone out, …
+    takes_turns: bool,
+    /// … and whether one had to wait for that.
+    pub(crate) waited: bool,
     /// Something unread may be understood now, without another read.
     pub(crate) look_again: bool,
     /// Whether what is shown is live: it may not wait in the system's buffers, either.
@@ -106,6 +110,8 @@ impl Link {
             phase: Phase::Open,
             receipt: None,
             paused: false,
+            takes_turns: false,
+            waited: false,
             look_again: false,
             live: false,
             live_timer: None,
@@ -185,9 +191,19 @@ impl Link {
         receipt
     }
 
+    /// From here on a request is only read when the answer to the one before has gone out.
+    pub fn take_turns(&mut self) {
+        self.takes_turns = true;
+    }
+
+    /// Whether an answer has to go out before anything is read.
+    pub fn is_answering(&self) -> bool {
+        self.takes_turns && self.outbound.backlog() > 0
+    }
+
     /// Whether the house still works on what was sent.
     pub fn is_waiting(&self) -> bool {
-        self.paused || self.receipt.is_some()
+        self.paused || self.receipt.is_some() || self.is_answering()
     }
 
     /// Reads nothing until [`Link::resume`].

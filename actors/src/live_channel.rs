@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -21,6 +22,9 @@ use crate::studio::Studio;
 const WINDOW: usize = 16;
 /// Bytes of such frames, beyond one frame.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
+
+/// How often a channel that is not recorded, and should be, tries again.
+const RECORD_AGAIN: Duration = Duration::from_secs(60);
 
 /// A picture, as its source made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,8 +144,10 @@ pub struct LiveChannel {
     name: Arc<str>,
     watched: Arc<AtomicBool>,
     studio: Arc<Studio>,
-    /// While it is on air.
+    on_air: bool,
     newest: Option<LiveFrame>,
+    recorder: Option<Addr<Recorder>>,
+    record_again: Option<SpawnHandle>,
     viewers: HashMap<u64, Viewer>,
     frames: u64,
     /// Frames that viewers missed, all together.
@@ -161,7 +167,10 @@ impl LiveChannel {
             name,
             watched,
             studio,
+            on_air: false,
             newest: None,
+            recorder: None,
+            record_again: None,
             viewers: HashMap::new(),
             frames: 0,
             missed: 0,
@@ -171,13 +180,34 @@ impl LiveChannel {
     fn goes_on_air(&mut self, first: &LiveFrame, ctx: &mut Context<Self>) {
         let (width, height) = (first.width, first.height);
         tracing::info!(channel = %self.name, width, height, "live channel on air");
-        self.studio.on_air(&self.name, self.id, first.jpeg.clone());
+        self.studio.set_on_air(&self.name, self.id, true);
+        self.on_air = true;
         (self.frames, self.missed) = (0, 0);
         self.look_again(first.at, ctx);
-        if let Some(recordings) = &self.studio.recordings {
-            let viewer = self.studio.next_id();
-            Recorder::start(viewer, self.name.clone(), ctx.address(), recordings.clone());
+        self.record(ctx);
+    }
+
+    /// Has itself recorded, if it should be and isn't.
+    fn record(&mut self, ctx: &mut Context<Self>) {
+        let Some(recordings) = self.studio.recordings.clone().filter(|_| self.on_air) else {
+            return;
+        };
+        if !self.is_recorded() {
+            let (viewer, name) = (self.studio.next_id(), self.name.clone());
+            self.recorder = Recorder::start(viewer, name, ctx.address(), recordings);
         }
+        // There may be no place or no room on the disk now, but later.
+        if let Some(timer) = self.record_again.take() {
+            ctx.cancel_future(timer);
+        }
+        self.record_again = Some(ctx.run_later(RECORD_AGAIN, |this, ctx| {
+            this.record_again = None;
+            this.record(ctx);
+        }));
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Addr::connected)
     }
 
     /// Looks whether there are still frames when the last one, which came at `last`, is too old.
@@ -190,12 +220,12 @@ impl LiveChannel {
     }
 
     fn goes_off_air(&mut self) {
-        if self.newest.take().is_none() {
+        if !std::mem::take(&mut self.on_air) {
             return;
         }
         let (frames, missed) = (self.frames, self.missed);
         tracing::info!(channel = %self.name, frames, missed, "live channel off air");
-        self.studio.off_air(&self.name, self.id);
+        self.studio.set_on_air(&self.name, self.id, false);
         for viewer in self.viewers.drain().map(|(_, viewer)| viewer) {
             viewer.seat.do_send(Live::Ended);
         }
@@ -219,7 +249,7 @@ impl Handler<Publish> for LiveChannel {
     type Result = ();
 
     fn handle(&mut self, Publish(frame): Publish, ctx: &mut Context<Self>) {
-        if self.newest.is_none() {
+        if !self.on_air {
             self.goes_on_air(&frame, ctx);
         }
         self.frames += 1;
@@ -241,6 +271,11 @@ impl Handler<Follow> for LiveChannel {
         let Some(newest) = &self.newest else {
             return follow.seat.do_send(Live::Ended);
         };
+        if !self.on_air {
+            // It went off air while the viewer was on its way, who sees how it ended.
+            follow.seat.do_send(Live::Frame(newest.clone()));
+            return follow.seat.do_send(Live::Ended);
+        }
         let mut viewer = Viewer {
             seat: follow.seat,
             not_taken: VecDeque::new(),
@@ -287,7 +322,8 @@ impl Handler<Observe> for LiveChannel {
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
         Observation::LiveChannel {
             name: self.name.to_string(),
-            on_air: self.newest.is_some(),
+            on_air: self.on_air,
+            recorded: self.is_recorded(),
             viewers: self.viewers.len(),
             frames: self.frames,
             missed: self.missed,
@@ -299,7 +335,6 @@ impl Handler<Observe> for LiveChannel {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
 
     use actix_rt::Arbiter;
 
@@ -399,7 +434,7 @@ mod tests {
         publish(&feed.channel, 7);
         settle(&feed.channel).await;
         assert_eq!(studio.names(), ["cam"]);
-        assert_eq!(studio.find("cam").unwrap().still, Bytes::from_static(&[7]));
+        assert!(studio.find("cam").is_some());
         let (following, seen) = follow(&studio, &feed.channel);
         settle(&feed.channel).await;
         assert!(feed.watched.load(Ordering::Relaxed));

@@ -186,6 +186,7 @@ pub enum Observation {
     LiveChannel {
         name: String,
         on_air: bool,
+        recorded: bool,
         viewers: usize,
         /// Since it is on air.
         frames: u64,
@@ -209,6 +210,8 @@ pub enum Observation {
     PicturePorts {
         open: usize,
         frames: u64,
+        /// Good ones for which a channel was too busy.
+        missed: u64,
         /// Datagrams from another address than the user's.
         foreign: u64,
         /// Pictures of too many pixels.

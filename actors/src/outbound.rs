@@ -25,6 +25,8 @@ const WRITE_BYTES: usize = 256 * 1024;
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 /// … up to this, for a reader that has stopped.
 const LONGEST_ROOM_PAUSE: Duration = Duration::from_millis(64);
+/// What a segment takes in memory beside its bytes, about: it counts against the limit, too.
+const OVERHEAD: usize = 160;
 /// Bytes of a frame before its JPEG, at most.
 const MAX_HEAD: usize = 24;
 
@@ -102,7 +104,9 @@ impl Segment {
 
 /// More waits for the reader than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{backlog} bytes of messages wait for a slow reader, more than limits.backlog_kb allows")]
+#[error(
+    "{backlog} bytes of messages, or too many small ones, wait for a slow reader: limits.backlog_kb"
+)]
 pub struct Overflow {
     pub backlog: usize,
 }
@@ -160,6 +164,7 @@ impl Outbound {
             self.queue.push_back(segment);
             return Ok(());
         }
+        let segments = self.queue.len() + self.held.len() + 1;
         let waiting = if self.holding {
             &mut self.held
         } else {
@@ -175,7 +180,8 @@ impl Outbound {
             return Ok(());
         }
         // A single message may be longer than the limit; a list of thousands of people is.
-        if self.backlog > 0 && self.backlog + segment.len() > self.limit {
+        let memory = self.backlog + segment.len() + segments * OVERHEAD;
+        if self.backlog > 0 && memory > self.limit {
             return Err(Overflow {
                 backlog: self.backlog + segment.len(),
             });
@@ -549,7 +555,7 @@ mod tests {
 
     #[test]
     fn the_backlog_is_bounded() {
-        let mut outbound = Outbound::new(10, GAP);
+        let mut outbound = Outbound::new(10 + 2 * OVERHEAD, GAP);
         outbound.push(message("12345678")).unwrap();
         assert_eq!(outbound.push(message("901")), Err(Overflow { backlog: 11 }));
         assert_eq!(outbound.push(message("90")), Ok(()));
@@ -557,6 +563,9 @@ mod tests {
             .push(Segment::frame(b"8", Bytes::from(vec![0; 999])))
             .unwrap();
         assert_eq!(outbound.backlog(), 10, "frames wait at their source");
+        let mut outbound = Outbound::new(100 * OVERHEAD, GAP);
+        let taken = (0..1000).take_while(|_| outbound.push(message("a")).is_ok());
+        assert_eq!(taken.count(), 99, "small ones take memory, too");
     }
 
     proptest! {

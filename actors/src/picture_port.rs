@@ -6,8 +6,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -33,13 +33,17 @@ use crate::watch;
 const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of datagrams that wait in the system: more than ten of the largest, with what it adds.
 const SOCKET_BUFFER: usize = 1024 * 1024;
+/// If there was no free port, there is none for so long.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+const NO_PORT: &str = "no free UDP port";
 /// Datagrams taken before others on this core have their turn.
-const DATAGRAMS_A_TURN: usize = 16;
+const DATAGRAMS_A_TURN: usize = 8;
 
 /// What came to the ports of all users.
 #[derive(Default)]
 pub struct Counts {
     frames: AtomicU64,
+    missed: AtomicU64,
     foreign: AtomicU64,
     too_large: AtomicU64,
     no_jpeg: AtomicU64,
@@ -65,17 +69,25 @@ pub struct PicturePorts {
     /// next one.
     next: AtomicUsize,
     users: Slots,
+    /// Others have all that are left: they are not tried again before.
+    none_until: Mutex<Instant>,
     counts: Counts,
 }
 
 impl PicturePorts {
     /// Those of `tumip` on the address `bind`.
     pub fn new(bind: IpAddr, tumip: &Tumip) -> PicturePorts {
+        let ports = tumip
+            .udp_ports
+            .as_ref()
+            .map_or(usize::MAX, |ports| ports.len());
+        let most = tumip.max_users.min(ports);
         PicturePorts {
             bind,
             range: tumip.udp_ports.clone(),
             next: AtomicUsize::new(0),
-            users: Slots::new(tumip.max_users),
+            users: Slots::new(most),
+            none_until: Mutex::new(Instant::now()),
             counts: Counts::default(),
         }
     }
@@ -92,6 +104,13 @@ impl PicturePorts {
         let socket = match &self.range {
             None => bind(0),
             Some(range) => {
+                let mut none_until = self
+                    .none_until
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if Instant::now() < *none_until {
+                    return Err(NO_PORT.to_owned());
+                }
                 let first = self.next.fetch_add(1, Ordering::Relaxed);
                 let turn = (0..range.len()).map(|i| (first + i) % range.len());
                 let mut found = Err(io::ErrorKind::AddrInUse.into());
@@ -104,12 +123,15 @@ impl PicturePorts {
                         break;
                     }
                 }
+                if found.is_err() {
+                    *none_until = Instant::now() + TRY_AGAIN;
+                }
                 found
             }
         };
         match socket {
             Ok(socket) => Ok((socket, slot)),
-            Err(e) => Err(format!("no free UDP port: {e}")),
+            Err(e) => Err(format!("{NO_PORT}: {e}")),
         }
     }
 
@@ -119,6 +141,7 @@ impl PicturePorts {
         Observation::PicturePorts {
             open: self.users.taken(),
             frames: read(&self.counts.frames),
+            missed: read(&self.counts.missed),
             foreign: read(&self.counts.foreign),
             too_large: read(&self.counts.too_large),
             no_jpeg: read(&self.counts.no_jpeg),
@@ -204,8 +227,10 @@ impl PicturePort {
                 if !self.feed.channel.connected() {
                     self.feed = self.studio.open(&self.channel, &Arbiter::current());
                 }
-                // The channel is on this core, and has its turn before the next ones are taken.
-                self.feed.channel.do_send(Publish(frame));
+                // A channel that is too busy for it misses it.
+                if let Err(SendError::Full(_)) = self.feed.channel.try_send(Publish(frame)) {
+                    self.ports.counts.missed.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Err(refused) => {
                 let (counts, rule) = (&self.ports.counts, refused.to_string());

@@ -80,7 +80,8 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
             }
             poll => poll.is_ready(),
         };
-        if poll_frames_gone(link, cx).is_ready() {
+        let gone = poll_frames_gone(link, cx).is_ready();
+        if gone {
             let frames = link.outbound.take_frames_written();
             if frames > 0 {
                 act.guest().frames_written(frames);
@@ -90,7 +91,7 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
         let link = act.link();
         match &mut link.phase {
             Phase::Open => {
-                if flushed {
+                if flushed && gone {
                     link.stall_timer = None;
                 } else if poll_stall(link, cx).is_ready() {
                     let stall = link.stall;
@@ -180,8 +181,16 @@ fn poll_open<A: Conversation>(
         link.receipt = None;
         link.look_again = true;
     }
+    if link.is_answering() {
+        // The socket or the gap wakes us when it has gone out.
+        link.waited = true;
+        return Poll::Pending;
+    }
     if link.paused {
         return Poll::Pending;
+    }
+    if std::mem::take(&mut link.waited) {
+        link.look_again = true;
     }
     if std::mem::take(&mut link.look_again) && !link.unread.is_empty() {
         understand(act, ctx, &[]);

@@ -37,9 +37,10 @@ impl Recorder {
         name: Arc<str>,
         channel: Addr<LiveChannel>,
         recordings: Arc<Recordings>,
-    ) {
+    ) -> Option<Addr<Recorder>> {
         let Some(slot) = recordings.take_slot() else {
-            return tracing::warn!(channel = %name, "not recorded: limit live.max_recordings");
+            tracing::warn!(channel = %name, "not recorded: limit live.max_recordings");
+            return None;
         };
         let (frames, queue) = bounded(WAITING);
         let (label, files) = (name.clone(), recordings.clone());
@@ -49,7 +50,8 @@ impl Recorder {
         match thread {
             Ok(thread) => recordings.wait_for(thread),
             Err(error) => {
-                return tracing::error!(channel = %name, %error, "not recorded: no thread");
+                tracing::error!(channel = %name, %error, "not recorded: no thread");
+                return None;
             }
         }
         let make = move |ctx: &mut Context<Recorder>| {
@@ -61,11 +63,20 @@ impl Recorder {
                 missed: 0,
             })
         };
-        watch::start(&Arbiter::current(), make, |panic| {
+        Some(watch::start(&Arbiter::current(), make, |panic| {
             if let Some(panic) = panic {
                 tracing::error!(panic, "a recorder panicked");
             }
-        });
+        }))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if self.missed > 0 {
+            let (channel, missed) = (&self.name, self.missed);
+            tracing::warn!(%channel, missed, "frames are not in the recording: its thread did not keep up");
+        }
     }
 }
 
@@ -109,15 +120,19 @@ fn record(frames: &Receiver<LiveFrame>, channel: &str, recordings: &Recordings, 
     let written = caught_now(|| write(frames, channel, recordings, &mut movie));
     match written {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(channel, %error, "the recording ends"),
+        Ok(Err(error)) if error.is_limit() => {
+            tracing::warn!(channel, %error, "not recorded any more");
+        }
+        Ok(Err(error)) => tracing::error!(channel, %error, "not recorded any more"),
         Err(panic) => {
             // What is in the file is in doubt.
             movie = None;
             tracing::error!(channel, panic, "a recording thread panicked");
         }
     }
-    finish(movie, channel);
+    // Another one may begin while this one's file goes to the disk.
     drop(slot);
+    finish(movie, channel);
 }
 
 fn write(
@@ -134,6 +149,8 @@ fn write(
         }
         let movie = match current {
             Some(movie) => movie,
+            // A picture that no movie can have is left out, like one that can't be decoded.
+            None if !recordings.takes(&frame) => continue,
             None => current.insert(recordings.begin(channel, &frame)?),
         };
         match movie.add(&frame, recordings) {

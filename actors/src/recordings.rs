@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
-use playhouse_media::{MovieError, MovieWriter};
-use playhouse_storage::free_bytes;
+use playhouse_media::{MAX_SIDE, MovieError, MovieWriter};
+use playhouse_storage::{FILE_OVERHEAD, free_bytes};
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
@@ -26,8 +26,8 @@ const PART: &str = ".mp4.part";
 const CHECK: Duration = Duration::from_secs(1);
 /// Recordings of one channel that begin in the same second.
 const NAMESAKES: u32 = 1000;
-/// How long the only picture of a recording is shown.
-const STILL: Duration = Duration::from_secs(1);
+/// Recordings that are shorter are not kept: who sends a picture now and then would fill the folder.
+const SHORTEST: Duration = Duration::from_secs(2);
 
 /// Why a recording ends before its channel does.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,16 @@ pub enum RecordingError {
     Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Movie(#[from] MovieError),
+}
+
+impl RecordingError {
+    /// Whether it is the operator's will, and nothing is broken.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            RecordingError::Quota { .. } | RecordingError::DiskFull { .. }
+        )
+    }
 }
 
 /// All recordings of the house.
@@ -86,6 +96,11 @@ impl Recordings {
         while threads.iter().any(|thread| !thread.is_finished()) && Clock::now() < due {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Whether a movie can have the size of `frame`.
+    pub fn takes(&self, frame: &LiveFrame) -> bool {
+        frame.width.max(frame.height) <= MAX_SIDE
     }
 
     /// Begins a recording of `channel` for frames of the size of `first`.
@@ -204,7 +219,7 @@ impl Movie {
         Ok(())
     }
 
-    /// Completes the file and gives it its name; `None` if there is nothing in it.
+    /// Completes the file and gives it its name; `None` if it is too short to be kept.
     ///
     /// # Errors
     /// The disk's.
@@ -218,14 +233,15 @@ impl Movie {
             frames,
             ..
         } = self;
-        if frames == 0 {
-            return Ok(None);
-        }
         let height = writer.height();
         let length = last.saturating_duration_since(began);
         // The last frame is shown as long as the others were, on average.
-        let one = length.checked_div(frames - 1).unwrap_or(STILL);
-        writer.finish(length + one)?;
+        let one = length.checked_div(frames.saturating_sub(1));
+        let length = length + one.unwrap_or_default();
+        if length < SHORTEST {
+            return Ok(None);
+        }
+        writer.finish(length)?;
         let at = |path: &Path, source| RecordingError::Io {
             path: path.to_owned(),
             source,
@@ -276,7 +292,7 @@ fn used(folder: &Path) -> io::Result<u64> {
             .is_some_and(|name| is_unfinished(name) || is_recording(name))
         {
             // One may just have got its name, or been removed.
-            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            bytes += FILE_OVERHEAD + entry.metadata().map_or(0, |metadata| metadata.len());
         }
     }
     Ok(bytes)
@@ -354,6 +370,6 @@ mod tests {
         assert_eq!(clean_up(folder.path()).unwrap(), 1);
         assert!(!path(".recording-a.mp4.part").exists());
         assert!(path(".recording-b.mp4.part").exists() && path("video_10p.mp4").exists());
-        assert_eq!(used(folder.path()).unwrap(), 1);
+        assert_eq!(used(folder.path()).unwrap(), FILE_OVERHEAD + 1);
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use actix::WeakAddr;
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
-use bytes::Bytes;
 
 use crate::live_channel::LiveChannel;
 use crate::recordings::Recordings;
@@ -20,8 +19,6 @@ use crate::watch;
 pub struct Broadcast {
     pub name: Arc<str>,
     pub channel: Addr<LiveChannel>,
-    /// Its first picture since it is on air, as a JPEG.
-    pub still: Bytes,
 }
 
 /// A live channel to send pictures to.
@@ -36,8 +33,7 @@ struct Entry {
     id: u64,
     channel: WeakAddr<LiveChannel>,
     watched: Arc<AtomicBool>,
-    /// While it is on air.
-    still: Option<Bytes>,
+    on_air: bool,
 }
 
 /// All live channels.
@@ -85,10 +81,11 @@ impl Studio {
             return Feed { channel, watched };
         }
         let (id, watched) = (self.next_id(), Arc::<AtomicBool>::default());
-        let made = LiveChannel::new(id, name.clone(), watched.clone(), self.clone());
+        let (own_name, own_watched, own_studio) = (name.clone(), watched.clone(), self.clone());
         let channel = watch::start(
             arbiter,
-            |_| Some(made),
+            // Made there: one that can't be started must not be dropped here, under the lock.
+            move |_| Some(LiveChannel::new(id, own_name, own_watched, own_studio)),
             |panic| {
                 if let Some(panic) = panic {
                     tracing::error!(panic, "a live channel panicked");
@@ -99,26 +96,17 @@ impl Studio {
             id,
             channel: channel.downgrade(),
             watched: watched.clone(),
-            still: None,
+            on_air: false,
         };
         channels.insert(name.clone(), entry);
         Feed { channel, watched }
     }
 
-    /// Channel `id` is on air and begins with this picture.
-    pub fn on_air(&self, name: &str, id: u64, still: Bytes) {
-        self.change(name, id, Some(still));
-    }
-
-    /// Channel `id` is off air.
-    pub fn off_air(&self, name: &str, id: u64) {
-        self.change(name, id, None);
-    }
-
-    fn change(&self, name: &str, id: u64, still: Option<Bytes>) {
+    /// Channel `id` is on air, or not any more.
+    pub fn set_on_air(&self, name: &str, id: u64, on_air: bool) {
         let mut channels = self.locked();
         if let Some(entry) = channels.get_mut(name).filter(|entry| entry.id == id) {
-            entry.still = still;
+            entry.on_air = on_air;
         }
     }
 
@@ -133,7 +121,7 @@ impl Studio {
     /// The names of what is on air, sorted.
     pub fn names(&self) -> Vec<String> {
         let channels = self.locked();
-        let on_air = channels.iter().filter(|(_, entry)| entry.still.is_some());
+        let on_air = channels.iter().filter(|(_, entry)| entry.on_air);
         on_air.map(|(name, _)| name.to_string()).collect()
     }
 
@@ -143,8 +131,7 @@ impl Studio {
         let (name, entry) = channels.get_key_value(name)?;
         Some(Broadcast {
             name: name.clone(),
-            channel: entry.channel.upgrade()?,
-            still: entry.still.clone()?,
+            channel: entry.channel.upgrade().filter(|_| entry.on_air)?,
         })
     }
 

@@ -18,7 +18,7 @@ use crate::outbound::{Rule, Segment};
 use crate::picture_port::{OpenPort, PicturePort};
 use crate::pump::Pump;
 
-/// After so many requests that the protocol does not have the peer is let go.
+/// After so many requests that can't be met the peer is let go.
 const MAX_FAULTS: u32 = 20;
 
 /// A request, kept until whoever makes it has a name.
@@ -42,7 +42,8 @@ pub struct TumipConnection {
 }
 
 impl TumipConnection {
-    pub fn new(link: Link, rooms: Arc<Rooms>) -> TumipConnection {
+    pub fn new(mut link: Link, rooms: Arc<Rooms>) -> TumipConnection {
+        link.take_turns();
         TumipConnection {
             chat: Chat::new(rooms.bots.clone()),
             guest: Guest::new(link, rooms),
@@ -79,12 +80,16 @@ impl TumipConnection {
 
     fn unknown(&mut self, user: u32, request: u8, ctx: &mut Context<Self>) {
         self.answer(user, Answer::Unknown(request), ctx);
+        let rule = format!("request {request}: there are 1 (register) and 3 (ask the bot)");
+        self.refused(rule, ctx);
+    }
+
+    fn refused(&mut self, rule: String, ctx: &mut Context<Self>) {
         self.guest.faults += 1;
-        let rule = "requests are 1 (register) and 3 (ask the bot)";
-        let warn = || tracing::warn!(request, rule, "bad input");
+        let warn = || tracing::warn!(rule, "refused");
         self.guest.link.span().in_scope(warn);
         if self.guest.faults > MAX_FAULTS {
-            let rule = format!("{rule}; and {MAX_FAULTS} mistakes before");
+            let rule = format!("{rule}; and {MAX_FAULTS} refusals before");
             self.part(Parting::Fault(rule), ctx);
         }
     }
@@ -97,20 +102,18 @@ impl TumipConnection {
     }
 
     fn register(&mut self, user: u32, pixels: u16, ctx: &mut Context<Self>) {
-        let answer = match self.port_for(pixels) {
-            Ok(port) => Answer::Accepted { port },
+        match self.port_for(pixels) {
+            Ok(port) => self.answer(user, Answer::Accepted { port }, ctx),
             Err(rule) => {
-                let warn = || tracing::warn!(pixels, rule, "registration refused");
-                self.guest.link.span().in_scope(warn);
-                Answer::Rejected
+                self.answer(user, Answer::Rejected, ctx);
+                self.refused(rule, ctx);
             }
-        };
-        self.answer(user, answer, ctx);
+        }
     }
 
     fn port_for(&mut self, pixels: u16) -> Result<u16, String> {
         if !(1..=MAX_PIXELS).contains(&pixels) {
-            return Err(format!("frame size: 1 to {MAX_PIXELS} pixels"));
+            return Err(format!("frame size {pixels}: 1 to {MAX_PIXELS} pixels"));
         }
         if let Some(open) = self.port.as_ref().filter(|port| port.is_open()) {
             return Ok(open.port);
@@ -200,6 +203,10 @@ impl Actor for TumipConnection {
 impl Conversation for TumipConnection {
     fn guest(&mut self) -> &mut Guest {
         &mut self.guest
+    }
+
+    fn introduction(&self) -> &'static str {
+        "request"
     }
 
     fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {

@@ -198,6 +198,7 @@ impl VideochatConnection {
         self.guest.stops_watching();
         self.say(wire::video_finish(), ctx);
         if let Some(choice) = self.guest.next_choice.take() {
+            self.guest.link.resume();
             self.choose(choice, ctx);
         }
     }

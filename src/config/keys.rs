@@ -143,6 +143,11 @@ pub(super) struct SourceKeys {
 }
 
 impl Config {
+    /// Whether live channels are recorded, so that the videos folder is written to.
+    pub fn records(&self) -> bool {
+        self.live.record
+    }
+
     /// What the actors work with.
     pub fn settings(&self) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

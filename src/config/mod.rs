@@ -14,7 +14,7 @@ mod keys;
 mod rules;
 
 use keys::SourceKeys;
-pub use keys::{Config, Log, LogFormat, Server};
+pub use keys::{Config, Log, LogFormat};
 
 use crate::bot::BotKind;
 

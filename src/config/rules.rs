@@ -4,6 +4,8 @@ use super::keys::{Config, SourceKeys};
 
 /// Bytes of a live source's name.
 const MAX_NAME: usize = 64;
+/// Words of chatroom begin so.
+const WORDS: [&str; 2] = ["[", "QUIT"];
 /// Names that begin so are those of people's own channels.
 const TAKEN: [&str; 2] = ["tumip-", "cam-"];
 
@@ -245,6 +247,8 @@ impl SourceKeys {
             Err("name: does not begin with a dot")
         } else if TAKEN.iter().any(|taken| name.starts_with(taken)) {
             Err("name: tumip- and cam- are for people's own channels")
+        } else if WORDS.iter().any(|word| name.starts_with(word)) {
+            Err("name: begins like a word of chatroom, whose people could not choose it")
         } else if others.contains(&name) {
             Err("name: each source has its own")
         } else if self.url.is_empty() {
