@@ -4,11 +4,9 @@ use ffmpeg_next::ffi::AVPixelFormat;
 use turbojpeg::raw;
 
 use crate::av::{Frame, Layout};
-use crate::jpeg_head::JpegShape;
+use crate::jpeg_head::{JpegShape, MAX_SCANS};
 use crate::turbo::Handle;
 
-/// A progressive JPEG of many scans takes seconds for a few bytes; honest ones have about ten.
-const MAX_SCANS: i32 = 100;
 /// Frames are made this much larger where a side isn't a multiple of it: whole groups of the pixels that
 /// share a chroma sample are decoded.
 const GROUP: i32 = 4;
@@ -26,7 +24,7 @@ impl JpegDecoder {
     pub fn decode(&mut self, jpeg: &[u8], shape: JpegShape) -> Result<(Layout, &Frame), String> {
         // A new one for each picture: it remembers tables of those before, and sometimes their errors.
         let handle = Handle::decompressor()?;
-        handle.set(raw::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS)?;
+        handle.set(raw::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS.into())?;
         // SAFETY: the handle is valid, and the bytes are as many.
         let result =
             unsafe { raw::tj3DecompressHeader(handle.raw(), jpeg.as_ptr(), jpeg.len() as _) };

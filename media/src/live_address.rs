@@ -56,6 +56,15 @@ impl Address {
     }
 }
 
+/// Whether `url` names a live source that [`LiveInput::open`](crate::LiveInput::open) can try. Nothing is
+/// opened, and no file looked for.
+///
+/// # Errors
+/// `Scheme` or `DeviceName`.
+pub fn check_live_address(url: &str) -> Result<(), LiveError> {
+    Address::parse(url).map(|_| ())
+}
+
 /// What FFmpeg may open for a network source, separated by commas.
 pub(crate) fn protocols() -> String {
     [&SCHEMES[..], &CARRIERS].concat().join(",")
@@ -129,6 +138,8 @@ mod tests {
             let error = Address::parse(url).unwrap_err();
             assert!(matches!(error, LiveError::DeviceName { .. }), "{url}");
         }
+        assert!(check_live_address("gopher://x").is_err());
+        assert!(check_live_address("/nowhere/at/all").is_ok());
     }
 
     #[test]

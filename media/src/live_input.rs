@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::av::{AvError, Decoded, Decoder, Frame, Input, Interrupt, Packet, Read, StreamFacts};
 use crate::clip::{self, ClipError};
 use crate::decode::Picture;
-use crate::jpeg_head;
+use crate::jpeg_head::{JpegShape, inspect_jpeg};
 use crate::live_address::{Address, hide_secrets, protocols};
 use crate::pace::Pace;
 
@@ -318,8 +318,7 @@ impl Source {
         if !self.facts.motion_jpeg || packet.is_hidden() {
             return None;
         }
-        let head = jpeg_head::walk(packet.bytes()).ok()?;
-        let fits = head.has_tables && head.shape.is_bearable();
+        let fits = inspect_jpeg(packet.bytes()).is_ok_and(JpegShape::is_bearable);
         fits.then(|| Bytes::copy_from_slice(packet.bytes()))
     }
 }

@@ -1,5 +1,7 @@
 //! The rules that values follow beside their kind.
 
+use playhouse_media::check_live_address;
+
 use super::keys::{Config, SourceKeys};
 
 /// Bytes of a live source's name.
@@ -237,24 +239,25 @@ impl Config {
 impl SourceKeys {
     /// # Errors
     /// The rule that it breaks; `others` are the names of those before it.
-    fn check(&self, others: &[&str]) -> Result<(), &'static str> {
+    fn check(&self, others: &[&str]) -> Result<(), String> {
         let name = self.name.as_str();
-        if name.trim() != name || name.is_empty() || name.len() > MAX_NAME {
-            Err("name: 1 to 64 bytes, without spaces around it")
+        let rule = if name.trim() != name || name.is_empty() || name.len() > MAX_NAME {
+            "name: 1 to 64 bytes, without spaces around it"
         } else if name.contains(|c: char| c.is_control() || "/\\,".contains(c)) {
-            Err("name: without slashes, commas and control characters")
+            "name: without slashes, commas and control characters"
         } else if name.starts_with('.') {
-            Err("name: does not begin with a dot")
+            "name: does not begin with a dot"
         } else if TAKEN.iter().any(|taken| name.starts_with(taken)) {
-            Err("name: tumip- and cam- are for people's own channels")
+            "name: tumip- and cam- are for people's own channels"
         } else if WORDS.iter().any(|word| name.starts_with(word)) {
-            Err("name: begins like a word of chatroom, whose people could not choose it")
+            "name: begins like a word of chatroom, whose people could not choose it"
         } else if others.contains(&name) {
-            Err("name: each source has its own")
+            "name: each source has its own"
         } else if self.url.is_empty() {
-            Err("url: a file, an address or device:FORMAT:NAME")
+            "url: a file, an address or device:FORMAT:NAME"
         } else {
-            Ok(())
-        }
+            return check_live_address(&self.url).map_err(|e| format!("url: {e}"));
+        };
+        Err(rule.to_owned())
     }
 }

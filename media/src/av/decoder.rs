@@ -122,7 +122,7 @@ impl Decoder {
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // SAFETY: allocated in `open`, freed once.
+        // SAFETY: allocated in `with_flags`, freed once.
         unsafe { ffi::avcodec_free_context(&mut self.context) }
     }
 }

@@ -138,7 +138,7 @@ impl Scaler {
 
 impl Drop for Scaler {
     fn drop(&mut self) {
-        // SAFETY: made by sws_getContext, freed once.
+        // SAFETY: made by sws_alloc_context, freed once.
         unsafe { ffi::sws_freeContext(self.context) }
     }
 }

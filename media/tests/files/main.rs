@@ -1,5 +1,6 @@
 //! The crate on real files, made by the `ffmpeg` command for the purpose.
 
+mod bad_heads;
 mod bad_movies;
 mod catalogue;
 mod common;
