@@ -90,6 +90,7 @@ pub struct Census {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PictureCensus {
     pub frames: u64,
+    pub missed: u64,
     pub foreign: u64,
     pub too_large: u64,
     pub no_jpeg: u64,
@@ -152,13 +153,18 @@ impl House {
 
     /// A house without videos, which is open sooner.
     pub fn open_empty(settings: &[(&str, &str)]) -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let videos = folder.path().join("videos");
-        std::fs::create_dir(&videos).unwrap();
         let setup = Setup {
             settings,
             ..Setup::default()
         };
+        House::set_up_empty(setup)
+    }
+
+    /// A house without videos, and all that can be set.
+    pub fn set_up_empty(setup: Setup<'_>) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let videos = folder.path().join("videos");
+        std::fs::create_dir(&videos).unwrap();
         House::start(folder, &videos, setup)
     }
 
@@ -239,6 +245,11 @@ impl House {
     /// has one, the configuration file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The folder of the videos.
+    pub fn videos(&self) -> &Path {
+        &self.videos
     }
 
     pub fn data(&self) -> PathBuf {
@@ -338,6 +349,7 @@ impl House {
         let count = |field| sum(&states, "picture_ports", field);
         PictureCensus {
             frames: count("frames"),
+            missed: count("missed"),
             foreign: count("foreign"),
             too_large: count("too_large"),
             no_jpeg: count("no_jpeg"),
