@@ -197,13 +197,18 @@ impl LiveChannel {
             self.recorder = Recorder::start(viewer, name, ctx.address(), recordings);
         }
         // There may be no place or no room on the disk now, but later.
-        if let Some(timer) = self.record_again.take() {
-            ctx.cancel_future(timer);
-        }
+        self.forget_timer(ctx);
         self.record_again = Some(ctx.run_later(RECORD_AGAIN, |this, ctx| {
             this.record_again = None;
             this.record(ctx);
         }));
+    }
+
+    /// A timer that is left would keep a channel that nobody needs.
+    fn forget_timer(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.record_again.take() {
+            ctx.cancel_future(timer);
+        }
     }
 
     fn is_recorded(&self) -> bool {
@@ -215,7 +220,10 @@ impl LiveChannel {
         let wait = (last + self.studio.linger).saturating_duration_since(Instant::now());
         ctx.run_later(wait, move |this, ctx| match &this.newest {
             Some(newest) if newest.at > last => this.look_again(newest.at, ctx),
-            _ => this.goes_off_air(),
+            _ => {
+                this.goes_off_air();
+                this.forget_timer(ctx);
+            }
         });
     }
 

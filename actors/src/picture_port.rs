@@ -98,7 +98,7 @@ impl PicturePorts {
     /// Says which of them is lacking.
     fn take(&self) -> Result<(std::net::UdpSocket, Slot), String> {
         let Some(slot) = self.users.take() else {
-            return Err("tumip.max_users send pictures already".to_owned());
+            return Err("tumip.max_users or tumip.udp_first to udp_last: no place left".to_owned());
         };
         let bind = |port| datagrams::bind(SocketAddr::new(self.bind, port), SOCKET_BUFFER);
         let socket = match &self.range {
