@@ -25,7 +25,7 @@ use crate::wire::{Step, WireError};
 
 /// The largest picture, in pixels: 230 × 230.
 pub const MAX_PIXELS: u16 = 230 * 230;
-/// The longest picture, in bytes of its datagram: three for each pixel, which no datagram reaches.
+/// The longest picture, in bytes: what a datagram carries over IPv4, less than three for each pixel.
 pub const MAX_PICTURE: usize = 65_507;
 /// The longest answer, in bytes: clients read it with a single recv of this.
 pub const MAX_ANSWER: usize = 8_024;
