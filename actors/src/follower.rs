@@ -3,14 +3,13 @@
 //! [`Streamer`](crate::Streamer) is, without an end of its own.
 
 use actix::prelude::*;
-use actix_rt::Arbiter;
 use bytes::Bytes;
 
 use crate::live_channel::{Following, Live};
 use crate::messages::{Observation, Observe};
 use crate::streamer::{Cancel, Show, Written};
 use crate::studio::Broadcast;
-use crate::watch;
+use crate::viewing::start_beside;
 
 /// Frames that make up the promised number wait in the connection, at most.
 const FILLING: usize = 8;
@@ -58,16 +57,7 @@ impl Follower {
     /// Starts it on this core, beside its connection, which is told if it panics.
     pub fn start_here(self) -> Addr<Follower> {
         let viewer = self.viewer.clone();
-        watch::start(
-            &Arbiter::current(),
-            |_| Some(self),
-            move |panic| {
-                if let Some(panic) = panic {
-                    tracing::error!(panic, "a follower panicked");
-                    viewer.do_send(Show::Failed);
-                }
-            },
-        )
+        start_beside("follower", self, viewer)
     }
 
     fn show(&mut self, jpeg: Bytes) {

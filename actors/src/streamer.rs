@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_rt::Arbiter;
 use bytes::Bytes;
 use playhouse_media::{Plan, Video};
 use tokio::time::Instant;
@@ -17,7 +16,8 @@ use crate::house::Rooms;
 use crate::library::{Library, OpenChannels};
 use crate::messages::{Observation, Observe};
 use crate::settings::Pace;
-use crate::watch::{self, Post};
+use crate::viewing::start_beside;
+use crate::watch::Post;
 
 /// Frames asked for ahead of the one to show next, …
 const AHEAD: u32 = 32;
@@ -111,16 +111,7 @@ impl Streamer {
     /// Starts it on this core, beside its connection, which is told if it panics.
     pub fn start_here(self) -> Addr<Streamer> {
         let viewer = self.viewer.clone();
-        watch::start(
-            &Arbiter::current(),
-            |_| Some(self),
-            move |panic| {
-                if let Some(panic) = panic {
-                    tracing::error!(panic, "a streamer panicked");
-                    viewer.do_send(Show::Failed);
-                }
-            },
-        )
+        start_beside("streamer", self, viewer)
     }
 
     fn frames(&self) -> u32 {

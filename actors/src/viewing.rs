@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use actix_rt::Arbiter;
 use playhouse_media::{Plan, Video};
 
 use crate::follower::{Conclude, Follower};
@@ -10,6 +11,7 @@ use crate::house::Rooms;
 use crate::slots::Slot;
 use crate::streamer::{Cancel, Show, Streamer, Written};
 use crate::studio::Broadcast;
+use crate::watch;
 
 /// What the library has under a name.
 #[derive(Clone)]
@@ -45,6 +47,23 @@ impl Showing {
 enum Source {
     Video(Addr<Streamer>),
     Live(Addr<Follower>),
+}
+
+/// Starts who shows something on this core, beside the viewer's connection, which is told of a panic.
+pub fn start_beside<A>(name: &'static str, actor: A, viewer: Recipient<Show>) -> Addr<A>
+where
+    A: Actor<Context = Context<A>> + Send,
+{
+    watch::start(
+        &Arbiter::current(),
+        |_| Some(actor),
+        move |panic| {
+            if let Some(panic) = panic {
+                tracing::error!(actor = name, panic, "a viewing panicked");
+                viewer.do_send(Show::Failed);
+            }
+        },
+    )
 }
 
 /// A viewing that goes on; it ends when this is dropped, also when its connection panics.

@@ -248,7 +248,7 @@ impl House {
                     census.refused += number("refused");
                 }
                 // No TCP connection changes them.
-                "endpoint" | "file_store" => {}
+                "endpoint" | "file_store" | "picture_ports" => {}
                 other => panic!("{other} is not known"),
             }
         }
