@@ -164,6 +164,14 @@ impl House {
         };
         keep_floors(&household, &handles, &supervisor);
         keep_lobby(&household, &handles, &supervisor, settings);
+        keep_sources(
+            &mut household,
+            &handles,
+            &supervisor,
+            settings,
+            &studio,
+            &catalogue,
+        );
         keep_library(
             &household,
             &handles,
@@ -173,7 +181,6 @@ impl House {
             catalogue,
             pool,
         );
-        keep_sources(&mut household, &handles, &supervisor, settings, &studio);
         let shelves = storeroom.shelves.clone();
         let make = move || FileStore::new(shelves.clone());
         keep(

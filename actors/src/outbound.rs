@@ -240,7 +240,7 @@ impl Outbound {
                 return Poll::Ready(Ok(()));
             };
             if front.done == 0 && (front.is_alone() || self.last_alone) {
-                ready!(self.poll_quiet(stream, cx));
+                ready!(self.poll_quiet(stream, cx))?;
             }
             ready!(stream.poll_ready(cx))?;
             let mut slices = [IoSlice::new(&[]); 2 * MAX_SEGMENTS];
@@ -259,12 +259,18 @@ impl Outbound {
     }
 
     /// Waits until the gap is over and the peer's system has all that was written.
-    fn poll_quiet(&mut self, stream: &impl SendBuffer, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_quiet(
+        &mut self,
+        stream: &impl SendBuffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while let Some(last) = self.last_write {
             let now = Instant::now();
             let due = if now < last + self.gap {
                 last + self.gap
             } else if !self.gap.is_zero() && stream.unacknowledged() > 0 {
+                // What a connection that was reset has not acknowledged never will be.
+                stream.check()?;
                 self.last_write = Some(now);
                 now + self.gap
             } else {
@@ -272,7 +278,7 @@ impl Outbound {
             };
             ready!(self.poll_timer(due, cx));
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
     fn poll_timer(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -363,6 +369,7 @@ mod tests {
     struct Fake {
         capacity: usize,
         unread: Cell<usize>,
+        reset: Cell<bool>,
         waker: RefCell<Option<std::task::Waker>>,
         writes: RefCell<Vec<(Instant, Vec<u8>)>>,
     }
@@ -372,6 +379,7 @@ mod tests {
             Fake {
                 capacity,
                 unread: Cell::new(0),
+                reset: Cell::new(false),
                 waker: RefCell::default(),
                 writes: RefCell::default(),
             }
@@ -416,6 +424,13 @@ mod tests {
 
         fn unacknowledged(&self) -> usize {
             self.unread.get()
+        }
+
+        fn check(&self) -> io::Result<()> {
+            match self.reset.get() {
+                true => Err(io::ErrorKind::ConnectionReset.into()),
+                false => Ok(()),
+            }
         }
 
         fn room(&self) -> usize {
@@ -490,6 +505,18 @@ mod tests {
         fake.read();
         assert!(flush(&mut outbound, &fake, 10 * GAP, GAP / 2).await);
         assert_eq!(fake.written(), [b"a", b"b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_alone_does_not_wait_for_a_peer_that_is_gone() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
+        outbound.push(alone("a")).unwrap();
+        outbound.push(alone("b")).unwrap();
+        let waiting = std::future::poll_fn(|cx| outbound.poll_flush(&fake, cx));
+        assert!(tokio::time::timeout(2 * GAP, waiting).await.is_err());
+        fake.reset.set(true);
+        let error = std::future::poll_fn(|cx| outbound.poll_flush(&fake, cx)).await;
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test(start_paused = true)]

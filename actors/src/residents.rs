@@ -114,7 +114,14 @@ pub fn keep_sources(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
     studio: &Arc<Studio>,
+    catalogue: &Catalogue,
 ) {
+    for source in &settings.live.sources {
+        if catalogue.videos.contains_key(&*source.name) {
+            let source = &source.name;
+            tracing::warn!(%source, "a live source has the name of a video, which hides the one or the other");
+        }
+    }
     for (source, core) in settings.live.sources.iter().zip(cores.iter().cycle()) {
         let post = Post::default();
         household.sources.push(post.clone());

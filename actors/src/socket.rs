@@ -22,6 +22,12 @@ pub trait SendBuffer {
     /// Bytes written that the peer's system has not acknowledged yet.
     fn unacknowledged(&self) -> usize;
 
+    /// Whether the connection still stands.
+    ///
+    /// # Errors
+    /// What became of it.
+    fn check(&self) -> io::Result<()>;
+
     /// Bytes that one write takes now, about.
     fn room(&self) -> usize;
 }
@@ -37,6 +43,13 @@ impl SendBuffer for TcpStream {
 
     fn unacknowledged(&self) -> usize {
         unacknowledged(self)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     fn room(&self) -> usize {
