@@ -121,9 +121,9 @@ class Tumip:
             raise ClientError(f"no pictures of {width}x{height}: {MOST_PIXELS:,} pixels are the most")
         answer = self._request(REGISTER, pixels)
         if answer.flag == REFUSED:
+            why = "has no UDP port free" if pixels <= MOST_PIXELS else f"takes {MOST_PIXELS:,} pixels at most"
             raise Rejected(
-                f"the server rejects user {self.user} with pictures of {width}x{height}: "
-                f"{MOST_PIXELS:,} pixels are the most, and it has room for so many users"
+                f"the server rejects user {self.user} with pictures of {width}x{height}: it {why}"
             )
         if answer.field == 0:
             raise self._broken(ProtocolError("the server names no UDP port for pictures"))
