@@ -70,10 +70,8 @@ pub struct Link {
     pub(crate) phase: Phase,
     pub(crate) receipt: Option<oneshot::Receiver<()>>,
     pub(crate) paused: bool,
-    /// Whether a request is only read when the answer to the one before has gone out, …
+    /// Whether a request is only read when the answer to the one before has gone out.
     takes_turns: bool,
-    /// … and whether one had to wait for that.
-    pub(crate) waited: bool,
     /// Something unread may be understood now, without another read.
     pub(crate) look_again: bool,
     /// Whether what is shown is live: it may not wait in the system's buffers, either.
@@ -111,7 +109,6 @@ impl Link {
             receipt: None,
             paused: false,
             takes_turns: false,
-            waited: false,
             look_again: false,
             live: false,
             live_timer: None,
@@ -181,6 +178,10 @@ impl Link {
     /// # Errors
     /// More waits than may.
     pub fn push(&mut self, segment: Segment) -> Result<(), Overflow> {
+        if self.takes_turns {
+            // What is unread may be the next request, and is looked at when this has gone out.
+            self.look_again();
+        }
         self.outbound.push(segment)
     }
 

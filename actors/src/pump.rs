@@ -183,14 +183,10 @@ fn poll_open<A: Conversation>(
     }
     if link.is_answering() {
         // The socket or the gap wakes us when it has gone out.
-        link.waited = true;
         return Poll::Pending;
     }
     if link.paused {
         return Poll::Pending;
-    }
-    if std::mem::take(&mut link.waited) {
-        link.look_again = true;
     }
     if std::mem::take(&mut link.look_again) && !link.unread.is_empty() {
         understand(act, ctx, &[]);

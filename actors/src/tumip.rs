@@ -59,8 +59,6 @@ impl TumipConnection {
         if let Some(form) = self.decoder.form() {
             let wire = ServerMessage { user, answer }.encode(form);
             self.push(Segment::new(Rule::Alone, wire), ctx);
-            // What is unread may be the next request.
-            self.guest.link.look_again();
         }
     }
 
