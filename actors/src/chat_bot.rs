@@ -129,18 +129,12 @@ pub struct ChatBot {
 impl ChatBot {
     fn start_for(bots: &Bots) -> Addr<ChatBot> {
         let own = bots.clone();
-        let chat_bot = move |_: &mut Context<ChatBot>| {
-            Some(ChatBot {
-                bots: own,
-                bot: None,
-                asked: 0,
-            })
+        let make = move |_: &mut _| ChatBot {
+            bots: own,
+            bot: None,
+            asked: 0,
         };
-        watch::start(&bots.arbiter, chat_bot, |panic| {
-            if let Some(panic) = panic {
-                tracing::error!(panic, "a chat bot panicked");
-            }
-        })
+        watch::start_alone(&bots.arbiter, "a chat bot", make)
     }
 }
 

@@ -3,14 +3,13 @@
 
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::thread;
 
 use crossbeam_channel::{Sender, unbounded};
 use tokio::sync::oneshot;
 
-use crate::watch::panic_message;
+use crate::watch::caught_now;
 
 /// Threads: some may wait for the disk to sync while others write.
 const THREADS: usize = 4;
@@ -41,8 +40,7 @@ impl Disk {
                 .spawn(move || {
                     for work in queue {
                         // What the work held is dropped, and whoever waits for it sees that.
-                        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-                            let panic = panic_message(panic.as_ref());
+                        if let Err(panic) = caught_now(work) {
                             tracing::error!(panic, "work on the disk panicked");
                         }
                     }

@@ -2,7 +2,6 @@
 //! transaction, so that a thousand sessions at once cost one commit and not a thousand.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -10,7 +9,7 @@ use playhouse_storage::{Durability, Index, StorageError};
 use tokio::sync::oneshot;
 
 use crate::disk::Coming;
-use crate::watch::panic_message;
+use crate::watch::caught_now;
 
 /// Pieces of work that are done in one transaction at most.
 const TOGETHER: usize = 256;
@@ -152,10 +151,7 @@ fn stronger(one: Durability, other: Durability) -> Durability {
 
 /// Does `work`; a panic is logged and nothing comes of it.
 fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| {
-            let panic = panic_message(panic.as_ref());
-            tracing::error!(panic, "work on the database panicked");
-        })
+    caught_now(work)
+        .map_err(|panic| tracing::error!(panic, "work on the database panicked"))
         .ok()
 }

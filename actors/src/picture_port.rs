@@ -210,13 +210,9 @@ impl PicturePort {
         };
         let make = |ctx: &mut Context<PicturePort>| {
             ctx.spawn(Receive { socket });
-            Some(actor)
+            actor
         };
-        let actor = watch::start(&Arbiter::current(), make, |panic| {
-            if let Some(panic) = panic {
-                tracing::error!(panic, "a picture port panicked");
-            }
-        });
+        let actor = watch::start_alone(&Arbiter::current(), "a picture port", make);
         Ok(OpenPort { port, actor })
     }
 

@@ -55,19 +55,17 @@ impl Recorder {
             }
         }
         let make = move |ctx: &mut Context<Recorder>| {
-            Some(Recorder {
+            let seat = ctx.address().recipient();
+            Recorder {
                 name,
-                following: Following::new(viewer, channel, ctx.address().recipient()),
+                following: Following::new(viewer, channel, seat),
                 frames,
                 recorded: 0,
                 missed: 0,
-            })
-        };
-        Some(watch::start(&Arbiter::current(), make, |panic| {
-            if let Some(panic) = panic {
-                tracing::error!(panic, "a recorder panicked");
             }
-        }))
+        };
+        let arbiter = Arbiter::current();
+        Some(watch::start_alone(&arbiter, "a recorder", make))
     }
 }
 

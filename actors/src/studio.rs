@@ -82,16 +82,9 @@ impl Studio {
         }
         let (id, watched) = (self.next_id(), Arc::<AtomicBool>::default());
         let (own_name, own_watched, own_studio) = (name.clone(), watched.clone(), self.clone());
-        let channel = watch::start(
-            arbiter,
-            // Made there: one that can't be started must not be dropped here, under the lock.
-            move |_| Some(LiveChannel::new(id, own_name, own_watched, own_studio)),
-            |panic| {
-                if let Some(panic) = panic {
-                    tracing::error!(panic, "a live channel panicked");
-                }
-            },
-        );
+        // Made there: one that can't be started must not be dropped here, under the lock.
+        let make = move |_: &mut _| LiveChannel::new(id, own_name, own_watched, own_studio);
+        let channel = watch::start_alone(arbiter, "a live channel", make);
         let entry = Entry {
             id,
             channel: channel.downgrade(),

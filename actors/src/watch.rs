@@ -132,6 +132,23 @@ where
     Addr::new(sender)
 }
 
+/// Starts an actor on `arbiter` that ends alone when it panics, which is logged of `name`.
+pub fn start_alone<A>(
+    arbiter: &ArbiterHandle,
+    name: &'static str,
+    make: impl FnOnce(&mut Context<A>) -> A + Send + 'static,
+) -> Addr<A>
+where
+    A: Actor<Context = Context<A>>,
+{
+    let ended = move |panic: Option<String>| {
+        if let Some(panic) = panic {
+            tracing::error!(panic, "{name} panicked");
+        }
+    };
+    start(arbiter, |ctx| Some(make(ctx)), ended)
+}
+
 /// Runs `future` to its end, or to its panic, whose message is the error.
 pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
