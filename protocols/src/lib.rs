@@ -8,6 +8,7 @@
 //! copies what it does not have to: client messages borrow from the input.
 
 pub mod chatroom;
+pub mod lan;
 pub mod packetchat;
 pub mod tumip;
 pub mod videochat;
