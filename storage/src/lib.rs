@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `house.db` | the [`Index`], a SQLite database in WAL mode |
 //! | `lock` | held by the server that is open ([`Folder::lock`]) |
+//! | `offer` | what lan_file offers, if a command has said it ([`Offer`]) |
 //! | `files/<number>` | contents, by the file's number in 16 hexadecimal digits |
 //! | `uploads/<transaction>.part`, `.log` | what an unfinished upload brought, and which chunks that is |
 //! | `uploads/<random>.add` | what [`add`] copies, locked as long as it does |
@@ -27,6 +28,7 @@ mod hash;
 mod index;
 mod label;
 mod manage;
+mod offer;
 mod partial;
 mod received;
 mod rows;
@@ -37,6 +39,7 @@ pub use finish::now_ms;
 pub use folder::{Folder, Lock, free_bytes};
 pub use index::{Durability, Index};
 pub use manage::{add, extract, remove};
+pub use offer::{Offer, Offered};
 pub use partial::Partial;
 pub use received::Received;
 pub use rows::{DownloadRow, FILE_OVERHEAD, SessionRow, StoredFile, UploadRow};

@@ -166,6 +166,19 @@ impl Index {
         )
     }
 
+    /// The newest file, or the newest one of this name.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn newest(&self, name: Option<&[u8]>) -> Result<Option<StoredFile>, StorageError> {
+        self.row(
+            "SELECT number, name, size, sha256, added_ms FROM files WHERE ?1 IS NULL OR name = ?1
+            ORDER BY position DESC LIMIT 1",
+            [name],
+            stored_file,
+        )
+    }
+
     /// How many bytes the contents of all files have.
     ///
     /// # Errors

@@ -1,0 +1,116 @@
+//! What lan_file offers: said in the configuration, or by a command beside the running server.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use crate::error::{At, StorageError};
+use crate::folder::{Folder, PRIVATE};
+use crate::index::Index;
+use crate::rows::StoredFile;
+
+const LATEST: &str = "latest";
+
+/// What is to be offered: a path, the name of a file of the house, or `latest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer(OsString);
+
+/// A file that an [`Offer`] means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offered {
+    /// A file of the house.
+    Stored(StoredFile),
+    /// A path, which may be missing.
+    Path(PathBuf),
+}
+
+impl Offer {
+    /// What `text` says.
+    pub fn new(text: OsString) -> Offer {
+        Offer(text)
+    }
+
+    /// The newest file of the house.
+    pub fn latest() -> Offer {
+        Offer(LATEST.into())
+    }
+
+    pub fn is_latest(&self) -> bool {
+        self.0 == LATEST
+    }
+
+    /// As it was said.
+    pub fn text(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+impl Index {
+    /// The file that `offer` means; `None` if it is the newest one and there is none. What has a slash is a
+    /// path; anything else a name, of the newest file that has it, and a path if none has.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn offered(&self, offer: &Offer) -> Result<Option<Offered>, StorageError> {
+        if offer.is_latest() {
+            return Ok(self.newest(None)?.map(Offered::Stored));
+        }
+        let name = offer.0.as_bytes();
+        let stored = match name.contains(&b'/') {
+            true => None,
+            false => self.newest(Some(name))?,
+        };
+        let path = || Offered::Path(PathBuf::from(&offer.0));
+        Ok(Some(stored.map_or_else(path, Offered::Stored)))
+    }
+}
+
+impl Folder {
+    fn offer_path(&self) -> PathBuf {
+        self.root().join("offer")
+    }
+
+    /// What a command has said last; `None` if the configuration holds.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn offer(&self) -> Result<Option<Offer>, StorageError> {
+        let path = self.offer_path();
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(Offer(OsString::from_vec(text)))),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).at(&path, "read"),
+        }
+    }
+
+    /// Says what is on offer from here on; `None`: what the configuration says.
+    ///
+    /// # Errors
+    /// The system's; nothing is changed then.
+    pub fn set_offer(&self, offer: Option<&Offer>) -> Result<(), StorageError> {
+        let path = self.offer_path();
+        let Some(offer) = offer else {
+            return match fs::remove_file(&path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err(e).at(&path, "remove"),
+                _ => Ok(()),
+            };
+        };
+        // Whoever reads it meanwhile finds the old one or the new one, whole.
+        let beside = path.with_extension(std::process::id().to_string());
+        File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(PRIVATE)
+            .open(&beside)
+            .and_then(|mut file| {
+                file.write_all(offer.0.as_bytes())
+                    .and_then(|()| file.sync_all())
+            })
+            .and_then(|()| fs::rename(&beside, &path))
+            .at(&path, "write")
+    }
+}
