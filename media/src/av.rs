@@ -9,6 +9,7 @@ mod interrupt;
 mod live;
 mod output;
 mod packet;
+mod resampler;
 mod scaler;
 
 use std::ffi::{CStr, CString, c_char};
@@ -21,14 +22,18 @@ use ffmpeg_next::ffi::{self, AVERROR};
 pub(crate) use decoder::{Decoded, Decoder};
 pub(crate) use encoder::{Encoder, PIXELS};
 pub(crate) use frame::Frame;
-pub(crate) use input::{Input, Read, StreamFacts};
+pub(crate) use input::{Input, Read, SoundFacts, StreamFacts};
 pub(crate) use interrupt::Interrupt;
+pub(crate) use live::Medium;
 pub(crate) use output::Output;
 pub(crate) use packet::Packet;
+pub(crate) use resampler::{Resampler, SoundShape};
 pub(crate) use scaler::{Layout, Scaler};
 
 /// 8192 × 8192, as text for an option.
 const MAX_PIXELS: &CStr = c"67108864";
+/// Samples of a frame, for each channel. The longest frames of real files have some 200,000.
+const MAX_SAMPLES: &CStr = c"262144";
 /// FFmpeg's own codes are four letters; the system's are small numbers.
 const MAX_ERRNO: i32 = 4095;
 /// FFmpeg's descriptions are shorter.
@@ -107,6 +112,12 @@ impl Options {
     fn set(&mut self, key: &CStr, value: &CStr) -> Result<(), AvError> {
         // SAFETY: both strings end in a zero and are copied.
         check(unsafe { ffi::av_dict_set(&mut self.0, key.as_ptr(), value.as_ptr(), 0) }).map(drop)
+    }
+
+    /// For a decoder: what a file claims of its frames must not allocate gigabytes.
+    fn limit_frames(&mut self) -> Result<(), AvError> {
+        self.set(c"max_pixels", MAX_PIXELS)?;
+        self.set(c"max_samples", MAX_SAMPLES)
     }
 }
 

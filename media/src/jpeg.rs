@@ -14,6 +14,7 @@ use turbojpeg::raw;
 
 use crate::av::{self, Frame, PIXELS, Scaler};
 use crate::decode::Picture;
+use crate::pickle::{Channels, PickledFrame};
 use crate::turbo::Handle;
 
 /// Why there is no JPEG.
@@ -25,6 +26,13 @@ pub enum JpegError {
     /// The picture's pixel format can't be converted.
     #[error("pixel format {0} can't be converted")]
     Format(i32),
+    /// A frame has not as many pixels as it says.
+    #[error("{width} × {height} pixels: can't be {bytes} bytes")]
+    Pixels {
+        width: u32,
+        height: u32,
+        bytes: usize,
+    },
     /// The encoder itself failed, out of memory for instance.
     #[error("the JPEG encoder failed: {0}")]
     Encoder(String),
@@ -151,22 +159,61 @@ impl JpegEncoder {
             data[i] = scratch.as_ptr();
             strides[i] = i32::try_from(columns).map_err(|_| JpegError::Format(source.format))?;
         }
+        let (width, height) = (source.width, source.height);
+        // SAFETY: each plane that the subsampling asks for has the rows and columns that the encoder reads,
+        // padded to whole groups.
         self.compress(
-            &data,
-            &strides,
-            source.width,
-            source.height,
+            width,
+            height,
             layout.subsampling,
+            |handle, buffer, size| unsafe {
+                raw::tj3CompressFromYUVPlanes8(
+                    handle,
+                    data.as_ptr(),
+                    width,
+                    strides.as_ptr(),
+                    height,
+                    buffer,
+                    size,
+                )
+            },
         )
     }
 
+    /// The frame as a JFIF file.
+    ///
+    /// # Errors
+    /// The frame has more or fewer pixels than it says, or memory ran out.
+    pub fn encode_frame(&mut self, frame: &PickledFrame<'_>) -> Result<Bytes, JpegError> {
+        let sides = (i32::try_from(frame.width), i32::try_from(frame.height));
+        let ((Ok(width), Ok(height)), true) = (sides, frame.size() == Some(frame.pixels.len()))
+        else {
+            return Err(JpegError::Pixels {
+                width: frame.width,
+                height: frame.height,
+                bytes: frame.pixels.len(),
+            });
+        };
+        let (format, subsampling) = match frame.channels {
+            Channels::Grey => (raw::TJPF_TJPF_GRAY, raw::TJSAMP_TJSAMP_GRAY),
+            Channels::Bgr => (raw::TJPF_TJPF_BGR, raw::TJSAMP_TJSAMP_420),
+        };
+        // SAFETY: the pixels are as many as the sides and the format ask for; 0 says that no gaps are
+        // between rows.
+        self.compress(width, height, subsampling, |handle, buffer, size| unsafe {
+            let pixels = frame.pixels.as_ptr();
+            raw::tj3Compress8(handle, pixels, width, 0, height, format, buffer, size)
+        })
+    }
+
+    /// What `write` makes: by the handle, into a buffer of the size that it is given, which it replaces by
+    /// the JPEG's.
     fn compress(
         &mut self,
-        planes: &[*const u8; 3],
-        strides: &[i32; 3],
         width: i32,
         height: i32,
         subsampling: i32,
+        write: impl FnOnce(raw::tjhandle, *mut *mut u8, *mut raw::size_t) -> i32,
     ) -> Result<Bytes, JpegError> {
         if self.subsampling != Some(subsampling) {
             let set = self.handle.set(raw::TJPARAM_TJPARAM_SUBSAMP, subsampling);
@@ -179,19 +226,8 @@ impl JpegEncoder {
         self.output.reserve(worst as usize);
         let mut buffer = self.output.as_mut_ptr();
         let mut size = worst;
-        // SAFETY: each plane that the subsampling asks for has the rows and columns that the encoder reads,
-        // padded to whole groups; the buffer holds the worst case, and the handle may not replace it.
-        let result = unsafe {
-            raw::tj3CompressFromYUVPlanes8(
-                self.handle.raw(),
-                planes.as_ptr(),
-                width,
-                strides.as_ptr(),
-                height,
-                &mut buffer,
-                &mut size,
-            )
-        };
+        // The buffer holds the worst case, and the handle may not replace it.
+        let result = write(self.handle.raw(), &mut buffer, &mut size);
         self.handle.check(result).map_err(JpegError::Encoder)?;
         // SAFETY: the encoder wrote `size` bytes from the start of `output`, within its capacity.
         let jpeg = unsafe { slice::from_raw_parts(self.output.as_ptr(), size as usize) };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::live_input::LiveError;
+use crate::live_error::LiveError;
 
 /// What a source may be read from over the network.
 const SCHEMES: [&str; 18] = [
@@ -12,7 +12,7 @@ const SCHEMES: [&str; 18] = [
 /// What these are carried by, or refer to. No files: a playlist could name any.
 const CARRIERS: [&str; 3] = ["httpproxy", "crypto", "data"];
 const DEVICE: &str = "device:";
-/// The one device that makes its pictures itself, whenever it is asked.
+/// The one device that makes its pictures and sound itself, whenever it is asked.
 const GENERATOR: &str = "lavfi";
 
 /// A source's place.
@@ -50,14 +50,14 @@ impl Address {
         }
     }
 
-    /// Whether pictures are made as fast as they are taken.
+    /// Whether pictures and sound are made as fast as they are taken.
     pub fn is_generator(&self) -> bool {
         matches!(self, Address::Device { format, .. } if format == GENERATOR)
     }
 }
 
-/// Whether `url` names a live source that [`LiveInput::open`](crate::LiveInput::open) can try. Nothing is
-/// opened, and no file looked for.
+/// Whether `url` names a live source that [`LiveInput::open`](crate::LiveInput::open) or
+/// [`AudioInput::open`](crate::AudioInput::open) can try. Nothing is opened, and no file looked for.
 ///
 /// # Errors
 /// `Scheme` or `DeviceName`.

@@ -4,7 +4,7 @@ use std::ptr;
 
 use ffmpeg_next::ffi::{self, AVERROR, AVERROR_EOF, EAGAIN};
 
-use super::{AvError, Frame, Input, MAX_PIXELS, Options, Packet, check};
+use super::{AvError, Frame, Input, Options, Packet, check};
 
 /// A decoder must take a packet or give a frame after so many calls; one that doesn't is stuck.
 const MAX_IDLE_CALLS: u32 = 64;
@@ -62,7 +62,7 @@ impl Decoder {
             (*context).thread_count = i32::try_from(threads.clamp(1, 64)).unwrap_or(1);
             (*context).flags |= flags;
             let mut options = Options::new();
-            options.set(c"max_pixels", MAX_PIXELS)?;
+            options.limit_frames()?;
             check(ffi::avcodec_open2(context, codec, &mut options.0))?;
             Ok(decoder)
         }
@@ -80,13 +80,15 @@ impl Decoder {
     }
 
     /// Takes a packet; `None` says that no more will come. A packet that the decoder refuses is lost, which
-    /// shows as a missing frame.
-    pub fn send(&mut self, packet: Option<&Packet>) {
+    /// shows as a missing frame; then this is false.
+    pub fn send(&mut self, packet: Option<&Packet>) -> bool {
         let packet = packet.map_or(ptr::null(), |packet| ptr::from_ref(packet.raw()));
         // SAFETY: the context is open; the packet is valid or null for the end.
-        if unsafe { ffi::avcodec_send_packet(self.context, packet) } >= 0 {
+        let taken = unsafe { ffi::avcodec_send_packet(self.context, packet) } >= 0;
+        if taken {
             self.idle = 0;
         }
+        taken
     }
 
     /// The next frame in the order of presentation.

@@ -1,4 +1,4 @@
-//! A picture in memory.
+//! A picture or a piece of sound in memory.
 
 use std::ptr;
 
@@ -6,7 +6,8 @@ use ffmpeg_next::ffi;
 
 use super::known;
 
-/// A decoded picture in a buffer of the decoder's pool, which gets it back when this is dropped.
+/// A decoded picture, or some samples of sound, in a buffer of the decoder's pool, which gets it back when
+/// this is dropped.
 pub(crate) struct Frame(*mut ffi::AVFrame);
 
 // SAFETY: a frame isn't tied to a thread; its buffers are counted atomically.
@@ -73,12 +74,17 @@ impl Frame {
         known(self.raw().pts).or(known(self.raw().best_effort_timestamp))
     }
 
-    /// Whether there is a picture in it. One that the decoder mended counts: it shows more than a repeat.
+    /// Of sound, for each channel; 0 for a picture.
+    pub fn samples(&self) -> usize {
+        usize::try_from(self.raw().nb_samples).unwrap_or(0)
+    }
+
+    /// Whether there is a picture or sound in it. What the decoder mended counts: it shows more than a repeat.
     pub(super) fn is_good(&self) -> bool {
         let raw = self.raw();
+        let is_picture = raw.width > 0 && raw.height > 0;
         raw.flags & ffi::AV_FRAME_FLAG_CORRUPT == 0
-            && raw.width > 0
-            && raw.height > 0
+            && (is_picture || raw.nb_samples > 0)
             && !raw.data[0].is_null()
     }
 }

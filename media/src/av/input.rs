@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use ffmpeg_next::ffi::{self, AVERROR, AVERROR_EOF, EAGAIN};
 
-use super::{AvError, Interrupt, MAX_PIXELS, Options, Packet, check, file_url};
+use super::{AvError, Interrupt, Options, Packet, check, file_url};
 
 /// Containers only: a playlist among them could make FFmpeg open other files or addresses.
 const FORMATS: &CStr = c"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv";
+/// Those, and such as have nothing but sound.
+const SOUND_FORMATS: &CStr = c"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,\
+    wav,w64,aiff,au,caf,mp3,flac,ogg,aac,ac3,asf,wv";
 const PROTOCOLS: &CStr = c"file";
 
 /// A damaged file may give errors between good packets; so many in a row are its end.
@@ -35,6 +38,14 @@ pub(crate) enum Read {
     Failed(AvError),
 }
 
+/// What a container says about its audio stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoundFacts {
+    pub index: i32,
+    /// Seconds for each unit of the stream's timestamps, as a fraction; both above 0.
+    pub time_base: (i64, i64),
+}
+
 /// What a container says about its video stream.
 pub(crate) struct StreamFacts {
     pub index: i32,
@@ -55,8 +66,21 @@ pub(crate) struct StreamFacts {
 impl Input {
     /// Opens a video file, whatever its name.
     pub fn open(path: &Path, interrupt: Option<Arc<Interrupt>>) -> Result<Input, AvError> {
+        Input::open_file(path, FORMATS, interrupt)
+    }
+
+    /// Opens a file with sound, with or without pictures, whatever its name.
+    pub fn open_sound(path: &Path, interrupt: Option<Arc<Interrupt>>) -> Result<Input, AvError> {
+        Input::open_file(path, SOUND_FORMATS, interrupt)
+    }
+
+    fn open_file(
+        path: &Path,
+        formats: &CStr,
+        interrupt: Option<Arc<Interrupt>>,
+    ) -> Result<Input, AvError> {
         let mut options = Options::new();
-        options.set(c"format_whitelist", FORMATS)?;
+        options.set(c"format_whitelist", formats)?;
         options.set(c"protocol_whitelist", PROTOCOLS)?;
         let mut input = Input::context(interrupt)?.start(&file_url(path)?, ptr::null(), options)?;
         input.analyse()?;
@@ -94,14 +118,13 @@ impl Input {
         Ok(self)
     }
 
-    /// Reads on until it is known what the streams hold. That decodes a little: absurd dimensions must not
-    /// allocate gigabytes.
+    /// Reads on until it is known what the streams hold. That decodes a little.
     pub(super) fn analyse(&mut self) -> Result<(), AvError> {
         // SAFETY: the context is open.
         let streams = unsafe { (*self.context).nb_streams } as usize;
         let mut limits: Vec<Options> = (0..streams).map(|_| Options::new()).collect();
         for limit in &mut limits {
-            limit.set(c"max_pixels", MAX_PIXELS)?;
+            limit.limit_frames()?;
         }
         let mut raw: Vec<*mut ffi::AVDictionary> = limits.iter().map(|limit| limit.0).collect();
         let raw_limits = if raw.is_empty() {
@@ -145,11 +168,7 @@ impl Input {
 
     /// The best video stream; a cover picture doesn't count.
     pub fn video(&self) -> Option<StreamFacts> {
-        let kind = ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
-        // SAFETY: the context is open; no decoder is asked for.
-        let index =
-            unsafe { ffi::av_find_best_stream(self.context, kind, -1, -1, ptr::null_mut(), 0) };
-        let stream = self.stream(index)?;
+        let (index, stream) = self.best(ffi::AVMediaType::AVMEDIA_TYPE_VIDEO)?;
         if stream.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC != 0 {
             return None;
         }
@@ -167,10 +186,7 @@ impl Input {
             index,
             width: parameters.width,
             height: parameters.height,
-            time_base: (
-                stream.time_base.num.max(1).into(),
-                stream.time_base.den.max(1).into(),
-            ),
+            time_base: time_base(stream),
             frame_rate: if average > 0.0 {
                 average
             } else {
@@ -180,6 +196,22 @@ impl Input {
             rotation: rotation(stream),
             motion_jpeg: parameters.codec_id == ffi::AVCodecID::AV_CODEC_ID_MJPEG,
         })
+    }
+
+    /// The best audio stream.
+    pub fn sound(&self) -> Option<SoundFacts> {
+        let (index, stream) = self.best(ffi::AVMediaType::AVMEDIA_TYPE_AUDIO)?;
+        Some(SoundFacts {
+            index,
+            time_base: time_base(stream),
+        })
+    }
+
+    fn best(&self, kind: ffi::AVMediaType) -> Option<(i32, &ffi::AVStream)> {
+        // SAFETY: the context is open; no decoder is asked for.
+        let index =
+            unsafe { ffi::av_find_best_stream(self.context, kind, -1, -1, ptr::null_mut(), 0) };
+        Some((index, self.stream(index)?))
     }
 
     /// Reads only this stream from now on.
@@ -238,6 +270,11 @@ impl Drop for Input {
         // SAFETY: made by avformat_alloc_context, freed once; null is allowed.
         unsafe { ffi::avformat_close_input(&mut self.context) }
     }
+}
+
+fn time_base(stream: &ffi::AVStream) -> (i64, i64) {
+    let ffi::AVRational { num, den } = stream.time_base;
+    (num.max(1).into(), den.max(1).into())
 }
 
 fn rotation(stream: &ffi::AVStream) -> i32 {

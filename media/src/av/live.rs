@@ -14,6 +14,13 @@ const SEGMENTED: [&CStr; 2] = [c"hls", c"dash"];
 /// How long a stream is watched for what it holds, at most; the frames of that time are not lost.
 const ANALYSIS: Duration = Duration::from_secs(1);
 
+/// What a source is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Medium {
+    Pictures,
+    Sound,
+}
+
 impl Input {
     /// Opens `url`, and whatever else it refers to with one of `protocols`, which are separated by commas.
     pub fn open_network(
@@ -42,13 +49,14 @@ impl Input {
         Ok(input)
     }
 
-    /// Opens the capture device `name` by way of `format`; `None` if there is no such format.
+    /// Opens the capture device `name` by way of `format`; `None` if there is no such format for that medium.
     pub fn open_device(
+        medium: Medium,
         format: &str,
         name: &str,
         interrupt: &Arc<Interrupt>,
     ) -> Option<Result<Input, AvError>> {
-        let format = device_format(format)?;
+        let format = device_format(medium, format)?;
         let open = || {
             let name = CString::new(name).map_err(|_| AvError::INVALID)?;
             interrupt.begin();
@@ -75,15 +83,20 @@ impl Input {
     }
 }
 
-/// The format `name` among those that capture pictures.
-fn device_format(name: &str) -> Option<*const ffi::AVInputFormat> {
+/// The format `name` among those that capture so.
+fn device_format(medium: Medium, name: &str) -> Option<*const ffi::AVInputFormat> {
     static REGISTERED: Once = Once::new();
     // SAFETY: takes no arguments; called once.
     REGISTERED.call_once(|| unsafe { ffi::avdevice_register_all() });
     let mut format = ptr::null();
     loop {
         // SAFETY: null for the first one, else what the call returned before.
-        format = unsafe { ffi::av_input_video_device_next(format) };
+        format = unsafe {
+            match medium {
+                Medium::Pictures => ffi::av_input_video_device_next(format),
+                Medium::Sound => ffi::av_input_audio_device_next(format),
+            }
+        };
         if format.is_null() {
             return None;
         }

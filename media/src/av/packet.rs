@@ -41,6 +41,11 @@ impl Packet {
         known(self.raw().dts)
     }
 
+    /// How long it lasts, in the unit of its time stamps; 0 if that isn't known.
+    pub fn duration(&self) -> i64 {
+        self.raw().duration
+    }
+
     pub fn is_key(&self) -> bool {
         self.raw().flags & ffi::AV_PKT_FLAG_KEY != 0
     }
