@@ -39,6 +39,17 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Says what lan_file offers, or changes it; works beside a running server
+    Offer {
+        #[command(flatten)]
+        layers: LayerArgs,
+        /// A file, the name of a file of the house, or "latest" for the newest one of the house
+        #[arg(value_name = "FILE")]
+        file: Option<OsString>,
+        /// Goes back to what the configuration says
+        #[arg(long, conflicts_with = "file")]
+        reset: bool,
+    },
     /// Lists, adds, extracts and removes the files of packetchat; works beside a running server
     Files {
         #[command(flatten)]

@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod files;
 mod log;
+mod offer;
 mod serve;
 mod show;
 
@@ -22,6 +23,11 @@ fn main() -> ExitCode {
         Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
         Command::Check { layers } => check(&layers.into()),
         Command::Videos { layers, json } => videos(&layers.into(), json),
+        Command::Offer {
+            layers,
+            file,
+            reset,
+        } => offer(&layers.into(), file, reset),
         Command::Files { layers, command } => files(&layers.into(), command),
     };
     match result {
@@ -60,6 +66,11 @@ fn videos(overrides: &Overrides, json: bool) -> Outcome {
 fn files(overrides: &Overrides, command: FilesCommand) -> Outcome {
     let config = Config::load(overrides)?;
     Ok(files::run(&config.server.data_dir, command)?)
+}
+
+fn offer(overrides: &Overrides, file: Option<std::ffi::OsString>, reset: bool) -> Outcome {
+    let config = Config::load(overrides)?;
+    Ok(offer::run(&config, file, reset)?)
 }
 
 fn scan(config: &Config) -> Result<Catalogue, serve::ServeError> {

@@ -41,6 +41,10 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             Service::Chatroom => "encrypted chat, videos of rising quality",
             Service::Packetchat => "messages and files over UDP",
             Service::Tumip => "a camera's pictures, and a bot to ask",
+            Service::LanFile => "a file for whoever connects",
+            Service::LanChat => "plain chat",
+            Service::LanAudio => "the sound of the house",
+            Service::LanVideo => "takes cameras' pictures",
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();

@@ -72,6 +72,7 @@ impl ChatroomConnection {
             ClientMessage::Chat(message) => {
                 self.guest.rooms.lobby.do_send(Say {
                     service: Service::Chatroom,
+                    but: None,
                     wire: Bytes::copy_from_slice(message),
                     messages: 1,
                     receipt: self.guest.link.receipt(),

@@ -15,7 +15,7 @@ use playhouse_storage::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::disk::Disk;
+use crate::crew::Crew;
 use crate::ledger::{Ledger, LedgerError};
 use crate::messages::{Observation, Observe};
 use crate::refusals::Refusal;
@@ -119,7 +119,7 @@ impl Room {
 #[derive(Clone)]
 pub struct Shelves {
     pub ledger: Ledger,
-    pub disk: Disk,
+    pub disk: Crew,
     pub folder: Folder,
     pub limits: FileLimits,
     pub room: Arc<Room>,

@@ -40,6 +40,8 @@ pub struct Vacate {
 #[rtype(result = "()")]
 pub struct Announce {
     pub service: Service,
+    /// Number of a person who does not hear it.
+    pub but: Option<u64>,
     pub heard: Heard,
     pub receipt: Option<Receipt>,
 }
@@ -179,7 +181,9 @@ impl Handler<Announce> for Floor {
             return;
         };
         for seated in &room.seats {
-            seated.seat.do_send(announce.heard.clone());
+            if Some(seated.person.id) != announce.but {
+                seated.seat.do_send(announce.heard.clone());
+            }
         }
         if let Some(receipt) = announce.receipt
             && room.crowd_is_behind()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::house::Rooms;
-use crate::link::{LINGER, Link, Parting};
+use crate::link::{LINGER, LIVE_BYTES, Link, Parting};
 use crate::lobby::{Join, Leave};
 use crate::messages::{Heard, Observation, Person};
 use crate::outbound::Segment;
@@ -44,6 +44,11 @@ impl Guest {
             next_choice: None,
             handshake: None,
         }
+    }
+
+    /// Its number among the people, if it has asked for a place.
+    pub fn person(&self) -> Option<u64> {
+        self.seated.as_ref().map(Seated::person)
     }
 
     /// Whether a video plays.
@@ -97,7 +102,7 @@ impl Guest {
 }
 
 /// A service's words for what happens in the house.
-pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin {
+pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
     fn guest(&mut self) -> &mut Guest;
 
     /// Understands what is unread, `input`, as far as it goes; says how many bytes that took.
@@ -115,7 +120,15 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
 
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
-    fn joined(&mut self, person: &Person, ctx: &mut Context<Self>);
+    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+
+    /// So many frames went out.
+    fn frames_written(&mut self, frames: u32, _: &mut Context<Self>) {
+        self.guest().frames_written(frames);
+    }
+
+    /// The conversation is over; nothing more is to be held for it.
+    fn parted(&mut self) {}
 
     /// The peer has closed its side. What is unread will never be more.
     fn closed(&mut self, ctx: &mut Context<Self>) {
@@ -135,9 +148,19 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
         }));
     }
 
+    /// The peer has said who it is.
+    fn introduced(&mut self, ctx: &mut Context<Self>) {
+        if let Some(handshake) = self.guest().handshake.take() {
+            ctx.cancel_future(handshake);
+        }
+    }
+
     /// Asks the lobby for a place; nothing is read until it answers. `key` is shown to others, `block`
     /// is its modulus in bytes.
-    fn join(&mut self, key: String, block: usize, ctx: &mut Context<Self>) {
+    fn join(&mut self, key: String, block: usize, ctx: &mut Context<Self>)
+    where
+        Self: Handler<Heard>,
+    {
         let guest = self.guest();
         let service = guest.link.service();
         let Some(lobby) = guest.rooms.lobby.addr() else {
@@ -173,9 +196,8 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
             let person = person.id;
             return guest.rooms.lobby.do_send(Leave { person });
         }
-        if let Some(handshake) = guest.handshake.take() {
-            ctx.cancel_future(handshake);
-        }
+        self.introduced(ctx);
+        let guest = self.guest();
         guest.link.set_user(person.name.clone());
         guest.link.span().in_scope(|| tracing::info!("joined"));
         self.joined(person, ctx);
@@ -210,6 +232,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Handler<Heard> + Unpin 
             _ => tracing::warn!("left: {why}"),
         });
         guest.leave();
+        self.parted();
     }
 }
 
@@ -241,7 +264,9 @@ pub trait Audience: Conversation + Handler<Show> {
         // One that is too slow even for that has left.
         if guest.link.is_open() {
             let viewing = Viewing::start(showing, slot, &guest.rooms, ctx.address().recipient());
-            guest.link.shows_live(viewing.is_live());
+            guest
+                .link
+                .shows_live(viewing.is_live().then_some(LIVE_BYTES));
             guest.playing = Some(viewing);
         }
         true

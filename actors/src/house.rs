@@ -13,13 +13,17 @@ use playhouse_media::{Catalogue, FrameCache};
 use playhouse_storage::Lock;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::audio_source::Hearers;
+use crate::cameras::Cameras;
 use crate::chat_bot::Bots;
+use crate::crew::Crew;
 use crate::datagrams;
 use crate::desk::{Desk, Lists};
 use crate::endpoint::Endpoint;
+use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
-use crate::frame_pool::FramePool;
+use crate::frame_pool::{FramePool, be_nice};
 use crate::gate::Gate;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
@@ -30,9 +34,9 @@ use crate::lobby::{Lobby, Reserve};
 use crate::messages::Service;
 use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
-use crate::residents::{keep_floors, keep_library, keep_lobby, keep_sources, last, told};
+use crate::residents::{keep_floors, keep_lan, keep_library, keep_lobby, keep_sources, last, told};
 use crate::roster::Roster;
-use crate::settings::{Limits, Pace, Settings};
+use crate::settings::{LanAudio, Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
@@ -63,6 +67,14 @@ pub struct Rooms {
     /// A question in tumip that is shorter than it says is complete after so much silence.
     pub quiet: Duration,
     pub bots: Bots,
+    /// Where lan_file learns what it offers.
+    pub offer: Post<FileOffer>,
+    /// For what waits for the disk.
+    pub disk: Crew,
+    pub hearers: Hearers,
+    /// Buffers that wait for a listener who is too slow for the sound.
+    pub sound_backlog: usize,
+    pub cameras: Cameras,
 }
 
 /// Why the house can't open.
@@ -110,6 +122,19 @@ impl House {
             (
                 Service::Tumip,
                 settings.tumip.as_ref().map(|tumip| tumip.port),
+            ),
+            (
+                Service::LanFile,
+                settings.lan_file.as_ref().map(|file| file.port),
+            ),
+            (Service::LanChat, settings.lan_chat),
+            (
+                Service::LanAudio,
+                settings.lan_audio.as_ref().map(|audio| audio.port),
+            ),
+            (
+                Service::LanVideo,
+                settings.lan_video.as_ref().map(|video| video.port),
             ),
         ];
         // First, so that a second house on the same data says just that.
@@ -210,6 +235,23 @@ impl House {
             },
             time_limit: settings.bot_time_limit,
         };
+        let hearers = Hearers::default();
+        keep_lan(
+            &mut household,
+            &handles,
+            &supervisor,
+            settings,
+            &storeroom.shelves,
+            &hearers,
+        );
+        let sound_backlog = settings
+            .lan_audio
+            .as_ref()
+            .map_or(1, LanAudio::backlog_buffers);
+        let lan_video = settings.lan_video.clone().unwrap_or_default();
+        let crew = Crew::start("camera", settings.arbiters.max(1), be_nice);
+        let crew = crew.map_err(StartError::Threads)?;
+        let cameras = Cameras::new(&lan_video, settings.jpeg_quality, crew);
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -231,6 +273,11 @@ impl House {
                     picture_ports: picture_ports.clone(),
                     quiet: tumip.quiet,
                     bots: bots.clone(),
+                    offer: household.offer.clone(),
+                    disk: storeroom.shelves.disk.clone(),
+                    hearers: hearers.clone(),
+                    sound_backlog,
+                    cameras: cameras.clone(),
                 };
                 (arbiter.clone(), Arc::new(rooms))
             })

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use playhouse_storage::{Durability, Index, StorageError};
 use tokio::sync::oneshot;
 
-use crate::disk::Coming;
+use crate::crew::Coming;
 use crate::watch::caught_now;
 
 /// Pieces of work that are done in one transaction at most.

@@ -5,15 +5,18 @@
 //! [`Channel`] has each frame decoded and encoded once → [`Streamer`] picks and paces → connection →
 //! [`Outbound`] → socket. docs/architecture.md draws both.
 
+mod audio_source;
+mod cameras;
 mod channel;
 mod chat_bot;
 mod chatroom;
 mod courier;
+mod crew;
 mod datagrams;
 mod desk;
-mod disk;
 mod download;
 mod endpoint;
+mod file_offer;
 mod file_store;
 mod floor;
 mod follower;
@@ -24,6 +27,12 @@ mod house;
 mod house_facts;
 mod house_key;
 mod inbox;
+mod lan_audio;
+mod lan_chat;
+mod lan_file;
+#[cfg(test)]
+mod lan_supervision_tests;
+mod lan_video;
 mod ledger;
 mod library;
 mod link;
@@ -37,6 +46,7 @@ mod messages;
 mod outbound;
 #[cfg(test)]
 mod packet_supervision_tests;
+mod persistence;
 mod picture_port;
 mod pump;
 mod rates;
@@ -47,11 +57,13 @@ mod residents;
 mod roster;
 mod seat;
 mod seldom;
+mod send_file;
 mod sent;
 mod session;
 mod settings;
 mod slots;
 mod socket;
+mod sound_queue;
 mod storeroom;
 mod streamer;
 mod studio;
@@ -64,16 +76,22 @@ mod videochat;
 mod viewing;
 mod watch;
 
+pub use audio_source::AudioSource;
 pub use channel::Channel;
 pub use chat_bot::{BotMaker, ChatBot};
 pub use chatroom::ChatroomConnection;
 pub use download::Download;
 pub use endpoint::Endpoint;
+pub use file_offer::FileOffer;
 pub use file_store::{FileStore, draw_file_number};
 pub use floor::Floor;
 pub use follower::Follower;
 pub use house::{House, StartError};
 pub use house_facts::HouseFacts;
+pub use lan_audio::LanAudioConnection;
+pub use lan_chat::LanChatConnection;
+pub use lan_file::LanFileConnection;
+pub use lan_video::LanVideoConnection;
 pub use library::Library;
 pub use listener::Listener;
 pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
@@ -86,7 +104,8 @@ pub use playhouse_protocols::packetchat::MAX_FILE_NAME;
 pub use recorder::Recorder;
 pub use session::Session;
 pub use settings::{
-    FileLimits, Limits, Live, Pace, Packetchat, Recording, Settings, Source, Tumip,
+    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, SAMPLE,
+    Settings, Sound, Source, Tumip,
 };
 pub use socket::raise_open_files;
 pub use streamer::Streamer;

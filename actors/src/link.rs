@@ -19,6 +19,9 @@ use crate::settings::Limits;
 /// How long a peer may take to notice that it was let go.
 pub const LINGER: Duration = Duration::from_secs(2);
 
+/// Bytes of a live channel that may be on their way to its viewer's system.
+pub const LIVE_BYTES: usize = 256 * 1024;
+
 /// Why a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parting {
@@ -74,8 +77,9 @@ pub struct Link {
     takes_turns: bool,
     /// Something unread may be understood now, without another read.
     pub(crate) look_again: bool,
-    /// Whether what is shown is live: it may not wait in the system's buffers, either.
-    pub(crate) live: bool,
+    /// If what is shown is live, it may not wait in the system's buffers, either: bytes of it that may be
+    /// on their way to the peer's.
+    pub(crate) live: Option<usize>,
     pub(crate) live_timer: Option<Pin<Box<Sleep>>>,
     pub(crate) stall: Duration,
     pub(crate) stall_timer: Option<Pin<Box<Sleep>>>,
@@ -110,7 +114,7 @@ impl Link {
             paused: false,
             takes_turns: false,
             look_again: false,
-            live: false,
+            live: None,
             live_timer: None,
             stall: limits.stall,
             stall_timer: None,
@@ -122,6 +126,11 @@ impl Link {
     pub fn span(&self) -> tracing::Span {
         let user = self.user.as_deref().unwrap_or("-");
         tracing::info_span!("connection", service = %self.service, peer = %self.peer, user)
+    }
+
+    /// The socket alone, for what has no messages.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Where the other side is.
@@ -161,9 +170,9 @@ impl Link {
         self.waker.wake_by_ref();
     }
 
-    /// Whether the frames from here on are live ones.
-    pub fn shows_live(&mut self, live: bool) {
-        self.live = live;
+    /// Frames from here on are live ones, of which so many bytes may be on their way; or they are not.
+    pub fn shows_live(&mut self, most: Option<usize>) {
+        self.live = most;
     }
 
     /// Whether the conversation goes on.

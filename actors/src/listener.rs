@@ -18,8 +18,11 @@ use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
 use crate::chatroom::ChatroomConnection;
-use crate::guest::Conversation;
 use crate::house::Rooms;
+use crate::lan_audio::LanAudioConnection;
+use crate::lan_chat::LanChatConnection;
+use crate::lan_file::LanFileConnection;
+use crate::lan_video::LanVideoConnection;
 use crate::link::Link;
 use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::seldom::Seldom;
@@ -119,6 +122,10 @@ impl Listener {
             Service::Videochat => self.welcome(stream, peer, slot, VideochatConnection::new),
             Service::Chatroom => self.welcome(stream, peer, slot, ChatroomConnection::new),
             Service::Tumip => self.welcome(stream, peer, slot, TumipConnection::new),
+            Service::LanFile => self.welcome(stream, peer, slot, LanFileConnection::new),
+            Service::LanChat => self.welcome(stream, peer, slot, LanChatConnection::new),
+            Service::LanAudio => self.welcome(stream, peer, slot, LanAudioConnection::new),
+            Service::LanVideo => self.welcome(stream, peer, slot, LanVideoConnection::new),
             // Has an endpoint and no listener.
             Service::Packetchat => {}
         }
@@ -131,7 +138,7 @@ impl Listener {
         slot: Slot,
         make: fn(Link, Arc<Rooms>) -> A,
     ) where
-        A: Conversation + Handler<Dismiss>,
+        A: Actor<Context = Context<A>> + Handler<Dismiss>,
     {
         let service = self.door.service;
         // Never empty: `House::open` makes at least one core.

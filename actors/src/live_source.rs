@@ -2,8 +2,7 @@
 //! channel. When it breaks off it is opened again, after a pause that grows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, Thread};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Clock};
 
 use actix::prelude::*;
@@ -11,32 +10,21 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use playhouse_media::{JpegEncoder, LiveImage, LiveInput, inspect_jpeg};
 use tokio::time::Instant;
 
-use crate::frame_pool::be_nice;
 use crate::live_channel::{LiveFrame, Publish};
 use crate::messages::{Observation, Observe};
+use crate::persistence::{Attempt, PATIENCE, Reading};
 use crate::settings::Source;
 use crate::studio::Studio;
-use crate::watch::caught_now;
 
-/// The pauses between two attempts double from this one …
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … up to this one, …
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// … and begin anew after it has gone well for so long.
-const RECOVERED: Duration = Duration::from_secs(60);
-/// A source that sends nothing for so long has broken off.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// While nobody looks, pictures are encoded this often: whoever comes begins with a recent one.
-const UNWATCHED: Duration = Duration::from_millis(500);
+pub const UNWATCHED: Duration = Duration::from_millis(500);
 
 /// The actor of one source; its thread ends with it.
 pub struct LiveSource {
     source: Source,
     jpeg_quality: u8,
     studio: Arc<Studio>,
-    stop: Arc<AtomicBool>,
-    connected: Arc<AtomicBool>,
-    thread: Option<Thread>,
+    reading: Option<Reading>,
 }
 
 impl LiveSource {
@@ -46,9 +34,7 @@ impl LiveSource {
             source,
             jpeg_quality,
             studio,
-            stop: Arc::default(),
-            connected: Arc::default(),
-            thread: None,
+            reading: None,
         }
     }
 }
@@ -62,25 +48,9 @@ impl Actor for LiveSource {
             studio: self.studio.clone(),
             source: self.source.clone(),
             jpeg_quality: self.jpeg_quality,
-            stop: self.stop.clone(),
-            connected: self.connected.clone(),
         };
-        let thread = thread::Builder::new().name("live-source".to_owned());
-        match thread.spawn(move || reader.run()) {
-            Ok(handle) => self.thread = Some(handle.thread().clone()),
-            Err(error) => {
-                tracing::error!(source = %self.source.name, %error, "no thread for a live source");
-            }
-        }
-    }
-}
-
-impl Drop for LiveSource {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = &self.thread {
-            thread.unpark();
-        }
+        let read = move |attempt: &Attempt| reader.read(attempt);
+        self.reading = Some(Reading::start(&self.source.name, read));
     }
 }
 
@@ -90,7 +60,7 @@ impl Handler<Observe> for LiveSource {
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
         Observation::LiveSource {
             name: self.source.name.to_string(),
-            connected: self.connected.load(Ordering::Relaxed),
+            connected: self.reading.as_ref().is_some_and(Reading::is_connected),
         }
     }
 }
@@ -102,50 +72,12 @@ struct Reader {
     arbiter: ArbiterHandle,
     studio: Arc<Studio>,
     jpeg_quality: u8,
-    stop: Arc<AtomicBool>,
-    connected: Arc<AtomicBool>,
 }
 
 impl Reader {
-    fn run(self) {
-        be_nice();
-        let name = &self.source.name;
-        let mut pause = FIRST_PAUSE;
-        while !self.is_stopped() {
-            let since = Clock::now();
-            let ended =
-                caught_now(|| self.read()).unwrap_or_else(|panic| format!("panic: {panic}"));
-            self.connected.store(false, Ordering::Relaxed);
-            if self.is_stopped() {
-                return;
-            }
-            if since.elapsed() > RECOVERED {
-                pause = FIRST_PAUSE;
-            }
-            let again_in = pause.as_secs();
-            tracing::warn!(source = %name, error = ended, again_in, "live source broke off");
-            self.sleep_until(Clock::now() + pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    fn sleep_until(&self, due: Clock) {
-        while !self.is_stopped() {
-            let left = due.saturating_duration_since(Clock::now());
-            if left.is_zero() {
-                return;
-            }
-            thread::park_timeout(left);
-        }
-    }
-
     /// Reads until it breaks off; says why.
-    fn read(&self) -> String {
-        let opened = LiveInput::open(&self.source.url, self.stop.clone(), PATIENCE);
+    fn read(&self, attempt: &Attempt) -> String {
+        let opened = LiveInput::open(&self.source.url, attempt.stop_flag(), PATIENCE);
         let mut input = match opened {
             Ok(input) => input,
             Err(error) => return error.to_string(),
@@ -154,17 +86,17 @@ impl Reader {
             Ok(encoder) => encoder,
             Err(error) => return error.to_string(),
         };
-        self.connected.store(true, Ordering::Relaxed);
+        attempt.connected();
         let feed = self.studio.open(&self.source.name, &self.arbiter);
         let began = Clock::now();
         let mut encoded: Option<Clock> = None;
-        while !self.is_stopped() {
+        while !attempt.is_stopped() {
             let picture = match input.next() {
                 Ok(picture) => picture,
                 Err(error) => return error.to_string(),
             };
             if input.is_file() {
-                self.sleep_until(began + picture.due);
+                attempt.sleep_until(began + picture.due);
             }
             let watched = feed.watched.load(Ordering::Relaxed);
             if !watched && encoded.is_some_and(|last| last.elapsed() < UNWATCHED) {

@@ -60,6 +60,8 @@ pub struct Leave {
 #[rtype(result = "()")]
 pub struct Say {
     pub service: Service,
+    /// Number of a person who does not hear it: the one who says it, perhaps.
+    pub but: Option<u64>,
     pub wire: Bytes,
     pub messages: u64,
     pub receipt: Receipt,
@@ -216,7 +218,7 @@ impl Lobby {
         }
     }
 
-    /// `wanted` if nobody has it, else the first free of `wanted-2`, `wanted-3`, … Merged lists
+    /// `wanted` if nobody has it, else a free one of `wanted-2`, `wanted-3`, … Merged lists
     /// separate names with commas, so names have none.
     fn free_name(&self, wanted: &str, person: u64) -> Arc<str> {
         let spaced = wanted.replace(',', " ");
@@ -227,11 +229,23 @@ impl Lobby {
         if *self.names.get(wanted).unwrap_or(&person) == person {
             return wanted.into();
         }
-        (2_u64..)
-            .map(|n| format!("{wanted}-{n}"))
-            .find(|name| !self.names.contains_key(name.as_str()))
-            .unwrap_or_default()
-            .into()
+        let numbered = |n: u64| format!("{wanted}-{n}");
+        let is_taken = |n| self.names.contains_key(numbered(n).as_str());
+        // Thousands may want the same name, the address of a whole company for instance: not all of them
+        // are tried.
+        let mut free = 2;
+        while is_taken(free) {
+            free *= 2;
+        }
+        let mut taken = free / 2;
+        while taken + 1 < free {
+            let middle = taken.midpoint(free);
+            match is_taken(middle) {
+                true => taken = middle,
+                false => free = middle,
+            }
+        }
+        numbered(free).into()
     }
 
     fn admit(&mut self, present: Present) {
@@ -325,13 +339,14 @@ impl Lobby {
         // This list greets them.
         room.newcomers.clear();
         self.lists += 1;
-        self.announce(service, heard, None);
+        self.announce(service, None, heard, None);
     }
 
-    fn announce(&self, service: Service, heard: Heard, receipt: Option<Receipt>) {
+    fn announce(&self, service: Service, but: Option<u64>, heard: Heard, receipt: Option<Receipt>) {
         for floor in &self.floors {
             floor.do_send(Announce {
                 service,
+                but,
                 heard: heard.clone(),
                 receipt: receipt.clone(),
             });
@@ -431,7 +446,8 @@ impl Handler<Say> for Lobby {
 
     fn handle(&mut self, say: Say, _: &mut Context<Self>) {
         self.messages += say.messages;
-        self.announce(say.service, Heard::Said(say.wire), Some(say.receipt));
+        let heard = Heard::Said(say.wire);
+        self.announce(say.service, say.but, heard, Some(say.receipt));
     }
 }
 
@@ -447,7 +463,12 @@ impl Handler<Speak> for Lobby {
                 text,
                 to: None,
             };
-            return self.announce(Service::Packetchat, Heard::Words(words), speak.receipt);
+            return self.announce(
+                Service::Packetchat,
+                None,
+                Heard::Words(words),
+                speak.receipt,
+            );
         };
         let service = Service::Packetchat;
         let room = self.rooms.get(&service);

@@ -15,6 +15,10 @@ use crate::inbox::Sender;
 #[serde(rename_all = "snake_case")]
 pub enum Service {
     Chatroom,
+    LanAudio,
+    LanChat,
+    LanFile,
+    LanVideo,
     Packetchat,
     Tumip,
     Videochat,
@@ -22,17 +26,25 @@ pub enum Service {
 
 impl Service {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Service; 4] = [
+    pub const ALL: [Service; 8] = [
         Service::Videochat,
         Service::Chatroom,
         Service::Packetchat,
         Service::Tumip,
+        Service::LanFile,
+        Service::LanChat,
+        Service::LanAudio,
+        Service::LanVideo,
     ];
 
     /// Its name in the configuration, the logs and the documentation.
     pub fn name(self) -> &'static str {
         match self {
             Service::Chatroom => "chatroom",
+            Service::LanAudio => "lan_audio",
+            Service::LanChat => "lan_chat",
+            Service::LanFile => "lan_file",
+            Service::LanVideo => "lan_video",
             Service::Packetchat => "packetchat",
             Service::Tumip => "tumip",
             Service::Videochat => "videochat",
@@ -221,6 +233,22 @@ pub enum Observation {
     },
     ChatBot {
         asked: u64,
+    },
+    FileOffer {
+        waiting: usize,
+    },
+    FileTransfer {
+        /// Bytes.
+        sent: u64,
+    },
+    AudioSource {
+        /// Whether sound comes, or may come.
+        connected: bool,
+        hearers: usize,
+        /// Buffers.
+        played: u64,
+        /// Of these, those for which the source had nothing.
+        silent: u64,
     },
     Supervisor {
         restarts: u64,

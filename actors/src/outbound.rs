@@ -39,8 +39,12 @@ pub enum Rule {
     AloneNewest,
     /// Whole messages: joined with others, but never split.
     Message,
+    /// Joined with others, split wherever the socket has no room.
+    Stream,
     /// A head that is never split, then bytes that may be.
     Frame,
+    /// A frame that is never split.
+    WholeFrame,
 }
 
 /// What is queued in one piece.
@@ -74,6 +78,16 @@ impl Segment {
         segment
     }
 
+    /// A frame that is sent in one write.
+    pub fn whole_frame(body: Bytes) -> Segment {
+        Segment::new(Rule::WholeFrame, body)
+    }
+
+    /// Whether it waits at its source, and not here.
+    fn is_frame(&self) -> bool {
+        matches!(self.rule, Rule::Frame | Rule::WholeFrame)
+    }
+
     fn len(&self) -> usize {
         self.head_length + self.body.len()
     }
@@ -90,6 +104,7 @@ impl Segment {
     fn unsplit(&self) -> usize {
         match self.rule {
             _ if self.done > 0 => 0,
+            Rule::Stream => 0,
             Rule::Frame => self.head_length,
             _ => self.len(),
         }
@@ -160,7 +175,7 @@ impl Outbound {
         if self.queue.is_empty() {
             self.progress = Instant::now();
         }
-        if segment.rule == Rule::Frame {
+        if segment.is_frame() {
             self.queue.push_back(segment);
             return Ok(());
         }
@@ -302,13 +317,13 @@ impl Outbound {
             front.done += taken;
             written -= taken;
             self.last_alone = front.is_alone();
-            if front.rule != Rule::Frame {
+            if !front.is_frame() {
                 self.backlog -= taken;
             }
             if front.left() > 0 {
                 break;
             }
-            if front.rule == Rule::Frame {
+            if front.is_frame() {
                 self.frames_written += 1;
             }
             self.queue.pop_front();
@@ -550,6 +565,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_stream_takes_what_room_there_is_and_a_whole_frame_waits_for_its_own() {
+        let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(100));
+        let stream = || Segment::new(Rule::Stream, Bytes::from(vec![b's'; 80]));
+        outbound.push(stream()).unwrap();
+        outbound.push(stream()).unwrap();
+        outbound
+            .push(Segment::whole_frame(Bytes::from(vec![b'f'; 90])))
+            .unwrap();
+        assert_eq!(outbound.backlog(), 160, "frames wait at their source");
+        assert!(flush(&mut outbound, &fake, 100 * GAP, GAP).await);
+        let writes = fake.written();
+        assert_eq!(writes[0].len(), 100);
+        assert!(
+            writes.iter().any(|w| w.ends_with(&[b'f'; 90])),
+            "{writes:?}"
+        );
+        assert_eq!((outbound.backlog(), outbound.take_frames_written()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_newer_list_takes_the_place_of_one_that_waits() {
         let (mut outbound, fake) = (Outbound::new(1000, GAP), Fake::new(1000));
         let list = |text: &'static str| {
@@ -599,7 +634,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn everything_comes_once_in_order_and_no_message_is_split(
-            sizes in proptest::collection::vec((0..3_u8, 1..200_usize), 1..40), capacity in 200..600_usize,
+            sizes in proptest::collection::vec((0..5_u8, 1..200_usize), 1..40), capacity in 200..600_usize,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time().start_paused(true).build().unwrap();
@@ -611,6 +646,8 @@ mod tests {
                     match kind {
                         0 => outbound.push(Segment::frame(&[n as u8; 8], body.clone())).unwrap(),
                         1 => outbound.push(Segment::new(Rule::Message, body.clone())).unwrap(),
+                        2 => outbound.push(Segment::whole_frame(body.clone())).unwrap(),
+                        3 => outbound.push(Segment::new(Rule::Stream, body.clone())).unwrap(),
                         _ => outbound.push(Segment::new(Rule::Alone, body.clone())).unwrap(),
                     }
                     let head = if *kind == 0 { 8 } else { 0 };
@@ -620,11 +657,15 @@ mod tests {
                 let writes = fake.written();
                 prop_assert_eq!(writes.concat(), whole);
                 for (n, (kind, size)) in sizes.iter().enumerate() {
-                    let unsplit = if *kind == 0 { 8 } else { *size };
+                    let unsplit = match kind {
+                        0 => 8,
+                        3 => 1,
+                        _ => *size,
+                    };
                     let first = writes.iter().find(|w| w.contains(&(n as u8))).unwrap();
                     let together = first.iter().filter(|&&byte| byte == n as u8).count();
                     prop_assert!(together >= unsplit, "segment {} of kind {}", n, kind);
-                    if *kind == 2 {
+                    if *kind == 4 {
                         prop_assert_eq!(first.len(), *size);
                     }
                 }

@@ -24,9 +24,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Reads before others on this core have their turn.
 const READS_A_TURN: usize = 4;
 
-/// Bytes of a live channel that may be on their way to its viewer's system, …
-const LIVE_BYTES: usize = 256 * 1024;
-/// … and how often it is asked how many are.
+/// How often the system is asked how many bytes of a live channel are on their way.
 const LIVE_PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
@@ -84,7 +82,9 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
         if gone {
             let frames = link.outbound.take_frames_written();
             if frames > 0 {
-                act.guest().frames_written(frames);
+                act.frames_written(frames, ctx);
+                // What that has queued follows.
+                continue;
             }
         }
         act.guest().flushed();
@@ -134,8 +134,10 @@ fn pump<A: Conversation>(act: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext
 /// Ready when the frames that were written have gone far enough for more to follow. The system would
 /// take megabytes for a slow reader, which then sees what was live some time ago.
 fn poll_frames_gone(link: &mut Link, cx: &mut TaskContext<'_>) -> Poll<()> {
-    while link.live && link.outbound.has_written_frames() {
-        if link.stream.unacknowledged() <= LIVE_BYTES {
+    while let Some(most) = link.live
+        && link.outbound.has_written_frames()
+    {
+        if link.stream.unacknowledged() <= most {
             link.live_timer = None;
             break;
         }

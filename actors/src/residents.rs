@@ -6,14 +6,17 @@ use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use playhouse_media::Catalogue;
 
+use crate::audio_source::{AudioSource, Hearers};
 use crate::chatroom;
+use crate::file_offer::FileOffer;
+use crate::file_store::Shelves;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::library::{self, Library};
 use crate::live_source::LiveSource;
 use crate::lobby::{ListEncoder, Lobby, Merging};
 use crate::messages::Service;
-use crate::settings::Settings;
+use crate::settings::{SAMPLE, Settings};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Rebuilt, Supervisor};
 use crate::videochat;
@@ -48,13 +51,14 @@ pub fn keep_lobby(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
 ) {
-    const SERVICES: [(Service, ListEncoder); 4] = [
+    const SERVICES: [(Service, ListEncoder); 5] = [
         (Service::Videochat, Some(videochat::encode_list)),
         (Service::Chatroom, Some(chatroom::encode_list)),
         // Its people ask who is here.
         (Service::Packetchat, None),
-        // Its people have no word for who is here.
+        // Their people have no word for who is here.
         (Service::Tumip, None),
+        (Service::LanChat, None),
     ];
     let merging = Merging {
         window: settings.lobby_merge,
@@ -105,6 +109,38 @@ pub fn keep_library(
         make,
         told(supervisor, Rebuilt::Other),
     );
+}
+
+/// The sound of the house and what lan_file offers, as far as these services are on.
+pub fn keep_lan(
+    household: &mut Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    shelves: &Shelves,
+    hearers: &Hearers,
+) {
+    let sample = settings.videos_dir.join(SAMPLE);
+    if let Some(audio) = &settings.lan_audio {
+        let post = Post::default();
+        household.audio = Some(post.clone());
+        let (source, sample, hearers) = (audio.source.clone(), sample.clone(), hearers.clone());
+        let make = move || AudioSource::new(source.clone(), sample.clone(), hearers.clone());
+        let told = told(supervisor, Rebuilt::Other);
+        keep(&last(cores), "audio source", post, make, told);
+    }
+    if let Some(file) = &settings.lan_file {
+        let (shelves, offer) = (shelves.clone(), file.offer.clone());
+        let make = move || FileOffer::new(shelves.clone(), offer.clone(), sample.clone());
+        let told = told(supervisor, Rebuilt::Other);
+        keep(
+            &last(cores),
+            "file offer",
+            household.offer.clone(),
+            make,
+            told,
+        );
+    }
 }
 
 /// Each live source of the configuration, on the next core.

@@ -7,9 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use playhouse_media::SAMPLE_RATE;
+use playhouse_protocols::lan::BUFFER_SAMPLES;
+use playhouse_storage::Offer;
 use serde::{Deserialize, Serialize};
 
 use crate::chat_bot::BotMaker;
+
+/// The sample video among those in `videos_dir`, whose file lan_file offers and whose sound lan_audio plays
+/// when there is nothing else.
+pub const SAMPLE: &str = "mandelbrot_720p.mp4";
 
 /// How fast recorded video goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +51,10 @@ pub struct Settings {
     pub chatroom: Option<u16>,
     pub packetchat: Option<Packetchat>,
     pub tumip: Option<Tumip>,
+    pub lan_file: Option<LanFile>,
+    pub lan_chat: Option<u16>,
+    pub lan_audio: Option<LanAudio>,
+    pub lan_video: Option<LanVideo>,
     pub live: Live,
     pub bot: BotMaker,
     /// For one answer of a bot.
@@ -93,6 +104,56 @@ impl Default for Tumip {
             max_users: 0,
         }
     }
+}
+
+/// How lan_file is set up.
+#[derive(Debug, Clone)]
+pub struct LanFile {
+    /// TCP; 0 lets the system choose.
+    pub port: u16,
+    /// What is on offer as long as `playhouse offer` has not said something else.
+    pub offer: Offer,
+}
+
+/// How lan_audio is set up.
+#[derive(Debug, Clone)]
+pub struct LanAudio {
+    /// TCP; 0 lets the system choose.
+    pub port: u16,
+    pub source: Sound,
+    /// Sound that waits for a listener who falls behind.
+    pub backlog: Duration,
+}
+
+impl LanAudio {
+    /// Buffers that wait for a listener who falls behind, rounded up.
+    pub fn backlog_buffers(&self) -> usize {
+        let samples = self.backlog.as_millis() * u128::from(SAMPLE_RATE) / 1000;
+        usize::try_from(samples)
+            .unwrap_or(usize::MAX)
+            .div_ceil(BUFFER_SAMPLES)
+    }
+}
+
+/// What lan_audio plays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sound {
+    /// That of the sample video.
+    Sample,
+    /// One of 440 Hz.
+    Tone,
+    /// A file, an address on the network or a capture device.
+    Address(String),
+}
+
+/// How lan_video is set up.
+#[derive(Debug, Clone, Default)]
+pub struct LanVideo {
+    /// TCP; 0 lets the system choose.
+    pub port: u16,
+    /// Bytes of one frame, pickled.
+    pub max_frame: usize,
+    pub max_cameras: usize,
 }
 
 /// How live channels are set up.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -96,6 +97,33 @@ fn room(stream: &TcpStream) -> usize {
     // An eighth is left for what the system books beside the bytes.
     let free = memory[SEND_BUFFER].saturating_sub(memory[WRITE_QUEUED]) as usize;
     free - free / 8
+}
+
+/// How long it takes to the peer and back, as the system has measured it.
+#[cfg(target_os = "linux")]
+pub fn round_trip(stream: &TcpStream) -> Option<Duration> {
+    use std::mem::MaybeUninit;
+    use std::os::fd::AsRawFd;
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the option writes at most `length` bytes into the struct given, which is a live local.
+    let result = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    // SAFETY: a struct of integers, all of them zero or written to.
+    let info = unsafe { info.assume_init() };
+    (result == 0).then(|| Duration::from_micros(info.tcpi_rtt.into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn round_trip(_: &TcpStream) -> Option<Duration> {
+    None
 }
 
 #[cfg(not(target_os = "linux"))]

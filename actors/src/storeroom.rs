@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use playhouse_storage::{Folder, Index, Lock, Partial, SessionRow, StorageError, now_ms};
 
-use crate::disk::Disk;
+use crate::crew::Crew;
 use crate::file_store::{Room, Shelves};
 use crate::ledger::Ledger;
 use crate::roster::Transfer;
 use crate::settings::Settings;
+
+/// Some may wait for the disk to sync while others write.
+const DISK_THREADS: usize = 4;
 
 /// Why the storeroom can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,7 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
     let room = Room::new(settings.files.quota, index.taken_bytes()?, unfinished);
     let shelves = Shelves {
         ledger: Ledger::start(index)?,
-        disk: Disk::start()?,
+        disk: Crew::start("disk", DISK_THREADS, || {})?,
         folder,
         limits: settings.files.clone(),
         room: Arc::new(room),

@@ -16,16 +16,21 @@ use base64::engine::general_purpose::STANDARD;
 use playhouse_media::Catalogue;
 use playhouse_protocols::videochat::{self as wire, ClientMessage, ServerMessage};
 use playhouse_protocols::wire::Step;
+use playhouse_storage::Offer;
 use rsa::pkcs8::{EncodePublicKey, LineEnding};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::audio_source::{AudioSource, Hearers};
+use crate::cameras::Cameras;
 use crate::channel::Channel;
 use crate::chat_bot::BotMaker;
+use crate::crew::Crew;
 use crate::download::Download;
 use crate::endpoint::Endpoint;
+use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::follower::Follower;
@@ -40,7 +45,9 @@ use crate::messages::{Observation, Service};
 use crate::picture_port::PicturePort;
 use crate::recorder::Recorder;
 use crate::session::Session;
-use crate::settings::{FileLimits, Limits, Live, Pace, Packetchat, Settings, Tumip};
+use crate::settings::{
+    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Settings, Sound, Tumip,
+};
 use crate::slots::Slots;
 use crate::streamer::Streamer;
 use crate::supervisor::Census;
@@ -85,7 +92,9 @@ explodes!(
     LiveSource,
     Follower,
     PicturePort,
-    Recorder
+    Recorder,
+    AudioSource,
+    FileOffer
 );
 
 pub(crate) struct Fixture {
@@ -123,8 +132,14 @@ impl Fixture {
         self.house.services[0].1
     }
 
+    pub(crate) fn address_of(&self, service: Service) -> SocketAddr {
+        let mut services = self.house.services.iter();
+        services.find(|(one, _)| *one == service).unwrap().1
+    }
+
     /// What the connections of core 0 can reach.
     pub(crate) fn rooms(&self) -> Arc<Rooms> {
+        let crew = Crew::start("test", 1, || {}).unwrap();
         Arc::new(Rooms {
             lobby: self.house.household.lobby.clone(),
             floor: self.house.household.floors[0].clone(),
@@ -151,6 +166,11 @@ impl Fixture {
                 },
                 time_limit: PATIENCE,
             },
+            offer: self.house.household.offer.clone(),
+            disk: crew.clone(),
+            hearers: Hearers::default(),
+            sound_backlog: 1,
+            cameras: Cameras::new(&LanVideo::default(), self.settings.jpeg_quality, crew),
         })
     }
 
@@ -228,6 +248,21 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             udp_ports: None,
             quiet: Duration::from_millis(50),
             max_users: 10,
+        }),
+        lan_file: Some(LanFile {
+            port: 0,
+            offer: Offer::latest(),
+        }),
+        lan_chat: Some(0),
+        lan_audio: Some(LanAudio {
+            port: 0,
+            source: Sound::Tone,
+            backlog: Duration::from_secs(1),
+        }),
+        lan_video: Some(LanVideo {
+            port: 0,
+            max_frame: 1 << 20,
+            max_cameras: 10,
         }),
         live: Live {
             linger: Duration::from_millis(500),

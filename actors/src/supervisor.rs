@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::audio_source::AudioSource;
 use crate::endpoint::Endpoint;
+use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::{Floor, Muster};
 use crate::library::Library;
@@ -50,6 +52,10 @@ pub struct Household {
     pub floors: Vec<Post<Floor>>,
     pub library: Post<Library>,
     pub files: Post<FileStore>,
+    /// What lan_file offers, if it is on.
+    pub offer: Post<FileOffer>,
+    /// What lan_audio plays, if it is on.
+    pub audio: Option<Post<AudioSource>>,
     /// That of packetchat, if it is on.
     pub endpoint: Option<Post<Endpoint>>,
     pub listeners: Vec<(Service, Post<Listener>)>,
@@ -166,6 +172,8 @@ impl Handler<Census> for Supervisor {
             floors,
             library,
             files,
+            offer,
+            audio,
             endpoint,
             listeners,
             sources,
@@ -186,6 +194,12 @@ impl Handler<Census> for Supervisor {
             }
             if let Some(files) = files.addr() {
                 states.extend(files.send(Observe).await);
+            }
+            if let Some(offer) = offer.addr() {
+                states.extend(offer.send(Observe).await);
+            }
+            if let Some(audio) = audio.and_then(|post| post.addr()) {
+                states.extend(audio.send(Observe).await);
             }
             if let Some(endpoint) = endpoint.and_then(|post| post.addr()) {
                 states.extend(endpoint.send(Observe).await);

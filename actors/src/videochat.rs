@@ -108,6 +108,7 @@ impl VideochatConnection {
             let Said { wire, messages } = std::mem::take(said);
             self.guest.rooms.lobby.do_send(Say {
                 service: Service::Videochat,
+                but: None,
                 wire: wire.freeze(),
                 messages,
                 receipt: self.guest.link.receipt(),

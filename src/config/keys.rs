@@ -1,13 +1,16 @@
 //! The keys of the configuration, and what the actors make of them.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use playhouse_actors::{
-    BotMaker, FileLimits, Limits, Live, Pace, Packetchat, Recording, Settings, Source, Tumip,
+    BotMaker, FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording,
+    Settings, Sound, Source, Tumip,
 };
+use playhouse_storage::Offer;
 use serde::Deserialize;
 
 use crate::bot::BotKeys;
@@ -25,6 +28,10 @@ pub struct Config {
     pub(super) packetchat: PacketchatKeys,
     pub(super) files: Files,
     pub(super) tumip: TumipKeys,
+    pub(super) lan_file: LanFileKeys,
+    pub(super) lan_chat: LanChatKeys,
+    pub(super) lan_audio: LanAudioKeys,
+    pub(super) lan_video: LanVideoKeys,
     pub(super) live: LiveKeys,
     pub(super) bot: BotKeys,
     /// Made of `bot` when it is checked.
@@ -124,6 +131,35 @@ pub(super) struct TumipKeys {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct LanFileKeys {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
+    pub(super) offer: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LanChatKeys {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LanAudioKeys {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
+    pub(super) source: String,
+    pub(super) backlog_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LanVideoKeys {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
+    pub(super) max_frame_mb: usize,
+    pub(super) max_cameras: usize,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct LiveKeys {
     pub(super) linger_s: u64,
     pub(super) chatroom_frames: u32,
@@ -146,6 +182,11 @@ impl Config {
     /// Whether live channels are recorded, so that the videos folder is written to.
     pub fn records(&self) -> bool {
         self.live.record
+    }
+
+    /// What lan_file offers as long as `playhouse offer` has not said something else.
+    pub fn offer(&self) -> Offer {
+        Offer::new(OsString::from(&self.lan_file.offer))
     }
 
     /// What the actors work with.
@@ -181,6 +222,21 @@ impl Config {
                 packets_per_s: self.packetchat.packets_per_s,
             }),
             tumip: self.tumip.enabled.then(|| self.tumip.settings()),
+            lan_file: self.lan_file.enabled.then(|| LanFile {
+                port: self.lan_file.port,
+                offer: self.offer(),
+            }),
+            lan_chat: self.lan_chat.enabled.then_some(self.lan_chat.port),
+            lan_audio: self.lan_audio.enabled.then(|| LanAudio {
+                port: self.lan_audio.port,
+                source: self.lan_audio.sound(),
+                backlog: Duration::from_millis(self.lan_audio.backlog_ms),
+            }),
+            lan_video: self.lan_video.enabled.then_some(LanVideo {
+                port: self.lan_video.port,
+                max_frame: self.lan_video.max_frame_mb << 20,
+                max_cameras: self.lan_video.max_cameras,
+            }),
             live: self.live.settings(),
             bot: self.maker.clone(),
             bot_time_limit: Duration::from_secs(self.bot.time_limit_s),
@@ -200,6 +256,17 @@ impl Config {
                 stall: Duration::from_secs(self.limits.stall_s),
                 goodbye: Duration::from_secs(self.limits.goodbye_s),
             },
+        }
+    }
+}
+
+impl LanAudioKeys {
+    /// What `source` names.
+    pub(super) fn sound(&self) -> Sound {
+        match self.source.as_str() {
+            "sample" => Sound::Sample,
+            "tone" => Sound::Tone,
+            address => Sound::Address(address.to_owned()),
         }
     }
 }

@@ -177,6 +177,8 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "server.allow" => merged.get::<Vec<IpNet>>(key).err(),
         "server.data_dir" | "server.videos_dir" => merged.get::<PathBuf>(key).err(),
         "log.level"
+        | "lan_file.offer"
+        | "lan_audio.source"
         | "bot.rules"
         | "bot.openai.url"
         | "bot.openai.model"

@@ -1,5 +1,6 @@
 //! The rules that values follow beside their kind.
 
+use playhouse_actors::Sound;
 use playhouse_media::check_live_address;
 
 use super::keys::{Config, SourceKeys};
@@ -197,11 +198,41 @@ impl Config {
             self.bot.openai.history <= 1000,
             "0 to 1000 messages",
         );
+        rule(
+            "lan_file.offer",
+            !self.lan_file.offer.is_empty(),
+            "a path, the name of a file of the house, or latest",
+        );
+        let (audio, video) = (&self.lan_audio, &self.lan_video);
+        rule(
+            "lan_audio.backlog_ms",
+            (100..=60_000).contains(&audio.backlog_ms),
+            "100 to 60000 milliseconds",
+        );
+        rule(
+            "lan_video.max_frame_mb",
+            (1..=1024).contains(&video.max_frame_mb),
+            "1 to 1024 megabytes",
+        );
+        rule(
+            "lan_video.max_cameras",
+            (1..=10_000).contains(&video.max_cameras),
+            "1 to 10000",
+        );
+        if let Sound::Address(address) = audio.sound()
+            && let Err(e) = check_live_address(&address)
+        {
+            rule("lan_audio.source", false, &e.to_string());
+        }
         let (videochat, chatroom) = (&self.videochat, &self.chatroom);
         let tcp = [
             ("videochat.port", videochat.enabled, videochat.port),
             ("chatroom.port", chatroom.enabled, chatroom.port),
             ("tumip.port", tumip.enabled, tumip.port),
+            ("lan_file.port", self.lan_file.enabled, self.lan_file.port),
+            ("lan_chat.port", self.lan_chat.enabled, self.lan_chat.port),
+            ("lan_audio.port", audio.enabled, audio.port),
+            ("lan_video.port", video.enabled, video.port),
         ];
         let packetchat = &self.packetchat;
         let on = packetchat.enabled || tcp.iter().any(|&(_, enabled, _)| enabled);

@@ -1,5 +1,5 @@
-//! Threads for what waits for the disk. A handler hands over a piece of work and goes on; what comes of
-//! it comes back as a future.
+//! Threads for what a handler must not do: wait for the disk, look at a camera's frame. A handler hands
+//! over a piece of work and goes on; what comes of it comes back as a future.
 
 use std::future::Future;
 use std::io;
@@ -11,9 +11,6 @@ use tokio::sync::oneshot;
 
 use crate::watch::caught_now;
 
-/// Threads: some may wait for the disk to sync while others write.
-const THREADS: usize = 4;
-
 type Work = Box<dyn FnOnce() + Send>;
 
 /// What comes of work that another thread does.
@@ -21,32 +18,33 @@ pub type Coming<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The threads; clones share them. They end with the last clone.
 #[derive(Clone)]
-pub struct Disk {
+pub struct Crew {
     work: Sender<Work>,
 }
 
-impl Disk {
-    /// Starts the threads.
+impl Crew {
+    /// Starts `threads` threads, named and numbered; each begins with `first`.
     ///
     /// # Errors
     /// The system has no threads.
-    pub fn start() -> io::Result<Disk> {
+    pub fn start(name: &'static str, threads: usize, first: fn()) -> io::Result<Crew> {
         // Unbounded, but never long: whoever hands over work waits for it before the next one.
         let (work, queue) = unbounded::<Work>();
-        for n in 0..THREADS {
+        for n in 0..threads {
             let queue = queue.clone();
             thread::Builder::new()
-                .name(format!("disk-{n}"))
+                .name(format!("{name}-{n}"))
                 .spawn(move || {
+                    first();
                     for work in queue {
                         // What the work held is dropped, and whoever waits for it sees that.
                         if let Err(panic) = caught_now(work) {
-                            tracing::error!(panic, "work on the disk panicked");
+                            tracing::error!(panic, "work of {name} panicked");
                         }
                     }
                 })?;
         }
-        Ok(Disk { work })
+        Ok(Crew { work })
     }
 
     /// Does `work` on one of the threads. `None` if it panicked.

@@ -1,0 +1,163 @@
+//! One lan_chat connection: plain lines, which all others read with the sender's address before them
+//! (docs/protocols.md, "lan").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::{Bytes, BytesMut};
+use playhouse_protocols::lan as wire;
+use playhouse_protocols::wire::Step;
+
+use crate::guest::{Conversation, Guest};
+use crate::house::Rooms;
+use crate::link::{Link, Parting};
+use crate::lobby::Say;
+use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::outbound::{Rule, Segment};
+use crate::pump::Pump;
+
+/// Text without a line end is complete after so much silence: a line that crosses the network in two
+/// pieces is still one, and who sends none does not wait.
+const QUIET: Duration = Duration::from_millis(30);
+
+/// The actor of one lan_chat connection.
+pub struct LanChatConnection {
+    guest: Guest,
+    prefix: Bytes,
+    welcomed: bool,
+    /// Runs while a text may not be complete.
+    quiet: Option<SpawnHandle>,
+}
+
+impl LanChatConnection {
+    pub fn new(link: Link, rooms: Arc<Rooms>) -> LanChatConnection {
+        LanChatConnection {
+            prefix: wire::prefix(link.peer().ip().to_canonical()),
+            guest: Guest::new(link, rooms),
+            welcomed: false,
+            quiet: None,
+        }
+    }
+
+    /// Comes before all that others say.
+    fn welcome(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.welcomed, true) {
+            let welcome = Bytes::from_static(wire::WELCOME);
+            self.push(Segment::new(Rule::Stream, welcome), ctx);
+        }
+    }
+
+    fn say(&mut self, wire: BytesMut, messages: u64) {
+        self.guest.rooms.lobby.do_send(Say {
+            service: Service::LanChat,
+            but: self.guest.person(),
+            wire: wire.freeze(),
+            messages,
+            receipt: self.guest.link.receipt(),
+        });
+    }
+
+    fn expect_quiet(&mut self, ctx: &mut Context<Self>) {
+        self.quiet = Some(ctx.run_later(QUIET, |this, ctx| {
+            this.quiet = None;
+            if this.guest.link.is_waiting() {
+                // It is we who do not read.
+                this.expect_quiet(ctx);
+            } else {
+                this.take_as_complete();
+            }
+        }));
+    }
+
+    fn disturbed(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.quiet.take() {
+            ctx.cancel_future(timer);
+        }
+    }
+
+    /// What is unread is a text without a line end.
+    fn take_as_complete(&mut self) {
+        let unread = self.guest.link.take_unread();
+        if let Some(text) = wire::quiet_text(&unread) {
+            let mut all = BytesMut::new();
+            wire::encode_text(&mut all, &self.prefix, text);
+            self.say(all, 1);
+        }
+    }
+}
+
+impl Actor for LanChatConnection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.guest.name = self.guest.link.peer().ip().to_canonical().to_string();
+        self.join(String::new(), 0, ctx);
+        ctx.spawn(Pump);
+    }
+}
+
+impl Conversation for LanChatConnection {
+    fn guest(&mut self) -> &mut Guest {
+        &mut self.guest
+    }
+
+    fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {
+        self.welcome(ctx);
+        self.guest.link.resume();
+    }
+
+    fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
+        self.disturbed(ctx);
+        let (mut at, mut messages, mut all) = (0, 0, BytesMut::new());
+        while let Step::Got { message, used } = wire::decode_text(&input[at..]) {
+            wire::encode_text(&mut all, &self.prefix, message);
+            at += used;
+            messages += 1;
+        }
+        if messages > 0 {
+            self.say(all, messages);
+        }
+        if at < input.len() {
+            self.expect_quiet(ctx);
+        }
+        at
+    }
+
+    fn closed(&mut self, ctx: &mut Context<Self>) {
+        self.disturbed(ctx);
+        self.take_as_complete();
+        self.part(Parting::Dropped("the peer closed it".to_owned()), ctx);
+    }
+}
+
+impl Handler<Heard> for LanChatConnection {
+    type Result = ();
+
+    fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+        match heard {
+            Heard::Said(wire) => {
+                self.welcome(ctx);
+                self.push(Segment::new(Rule::Stream, wire), ctx);
+            }
+            // The protocol has no word for who is here; the lobby says words to those who understand them.
+            Heard::Presence { .. } | Heard::Words(_) => {}
+        }
+    }
+}
+
+impl Handler<Dismiss> for LanChatConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
+        self.part(Parting::HouseCloses, ctx);
+    }
+}
+
+impl Handler<Observe> for LanChatConnection {
+    type Result = Observation;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
+        self.guest.observe()
+    }
+}
