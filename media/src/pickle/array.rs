@@ -120,7 +120,7 @@ fn array<'a>(
     swapped: Option<&[Value<'_>]>,
 ) -> Result<Value<'a>, PickleRule> {
     let ill = || PickleRule::Shape(shown_shape(shape));
-    // As far as its axes have one each, so that a grey picture has a last axis of 1.
+    // A grey picture gets a last axis of one element.
     let mut sides = [1; 3];
     let dimensions = shape.len();
     if !matches!(dimensions, 2 | 3) {
@@ -138,10 +138,10 @@ fn array<'a>(
         }
         (b"K", Some(swapped)) if swapped.len() == dimensions => {
             for (axis, value) in axes.iter_mut().zip(swapped) {
-                *axis = match value {
-                    Value::Int(axis @ 0..3) => *axis as usize,
-                    _ => return Err(PickleRule::Order),
+                let Value::Int(swapped) = *value else {
+                    return Err(PickleRule::Order);
                 };
+                *axis = usize::try_from(swapped).map_err(|_| PickleRule::Order)?;
             }
             if !(0..3).all(|axis| axes.contains(&axis)) {
                 return Err(PickleRule::Order);
@@ -155,7 +155,7 @@ fn array<'a>(
         _ => return Err(ill()),
     };
     // At most 2 MAX_SIDEs and a 3: no overflow.
-    let expected = sides.iter().product();
+    let expected = sides.iter().map(|&side| side as usize).product();
     match source {
         Source::Bytes(bytes) if bytes.len() != expected => Err(PickleRule::Pixels {
             expected,
@@ -174,12 +174,12 @@ fn array<'a>(
     }
 }
 
-fn side_length(value: &Value<'_>) -> Option<usize> {
+fn side_length(value: &Value<'_>) -> Option<u32> {
     let Value::Int(side) = *value else {
         return None;
     };
     let side = u32::try_from(side).ok()?;
-    (1..=MAX_SIDE).contains(&side).then_some(side as usize)
+    (1..=MAX_SIDE).contains(&side).then_some(side)
 }
 
 /// Numbers of a shape that an error shows.

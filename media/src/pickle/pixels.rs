@@ -20,7 +20,7 @@ pub struct Pixels<'a> {
     /// With as many bytes as there are elements, or about as many characters.
     pub source: Source<'a>,
     /// How many elements each axis of the source has. Those of the last one are neighbours.
-    pub sides: [usize; 3],
+    pub sides: [u32; 3],
     /// Which of these axes the rows, the columns and the channels are.
     pub axes: [usize; 3],
     pub channels: Channels,
@@ -32,30 +32,32 @@ impl<'a> Pixels<'a> {
         let [height, width, _] = self.axes.map(|axis| self.sides[axis]);
         let pixels = match self.source {
             Source::Bytes(bytes) if self.axes == [0, 1, 2] => Cow::Borrowed(bytes),
-            _ => Cow::Owned(self.turned(width)?),
+            _ => Cow::Owned(self.turned()?),
         };
         Ok(PickledFrame {
-            width: width as u32,
-            height: height as u32,
+            width,
+            height,
             channels: self.channels,
             pixels,
         })
     }
 
-    fn turned(&mut self, width: usize) -> Result<Vec<u8>, PickleError> {
-        let size = self.sides.iter().product();
+    fn turned(&mut self) -> Result<Vec<u8>, PickleError> {
+        let sides = self.sides.map(|side| side as usize);
+        let size = sides.iter().product();
         let mut pixels = vec![0; size];
         if self.axes == [0, 1, 2] {
             self.read(&mut pixels, size)?;
         } else {
-            let channels = self.channels.count();
+            // How far apart the picture has what are neighbours on each axis of the source.
+            let [_, width, channels] = self.axes.map(|axis| sides[axis]);
             let mut steps = [0; 3];
             for (axis, step) in self.axes.into_iter().zip([width * channels, channels, 1]) {
                 steps[axis] = step;
             }
-            let mut line = vec![0; self.sides[2]];
-            for i in 0..self.sides[0] {
-                for j in 0..self.sides[1] {
+            let mut line = vec![0; sides[2]];
+            for i in 0..sides[0] {
+                for j in 0..sides[1] {
                     self.read(&mut line, size)?;
                     let start = i * steps[0] + j * steps[1];
                     let targets = pixels.iter_mut().skip(start).step_by(steps[2]);

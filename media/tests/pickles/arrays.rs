@@ -190,6 +190,8 @@ fn shapes_are_those_of_pictures() {
             b"\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F\x86",
             "9223372036854775807, 9223372036854775807",
         ),
+        (b"\x8A\x01\xFFK\x02\x86", "-1, 2"),
+        (b"\x8A\0K\x02\x86", "0, 2"),
         (b"\x88K\x02\x86", "?, 2"),
         (b"NK\x02\x86", "?, 2"),
         (b"C\x01\x01K\x02\x86", "?, 2"),
