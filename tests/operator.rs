@@ -308,7 +308,17 @@ fn videos_are_listed_for_people_and_for_programs() {
 fn the_ready_file_names_every_service_and_each_answers() {
     let house = House::open(&[]);
     let names: Vec<&str> = house.services.keys().map(String::as_str).collect();
-    assert_eq!(names, ["chatroom", "packetchat", "tumip", "videochat"]);
+    let all = [
+        "chatroom",
+        "lan_audio",
+        "lan_chat",
+        "lan_file",
+        "lan_video",
+        "packetchat",
+        "tumip",
+        "videochat",
+    ];
+    assert_eq!(names, all);
     assert!(house.services.values().all(|address| address.port() != 0));
     Raw::connect(house.videochat()).expect(NAME_PROMPT);
     greeted(&mut Raw::connect(house.chatroom()));
@@ -331,7 +341,16 @@ fn a_service_that_is_off_has_no_port() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::start(folder.path(), &[("PLAYHOUSE__CHATROOM__ENABLED", "false")]);
     let names: Vec<&str> = house.services.keys().map(String::as_str).collect();
-    assert_eq!(names, ["packetchat", "tumip", "videochat"]);
+    let others = [
+        "lan_audio",
+        "lan_chat",
+        "lan_file",
+        "lan_video",
+        "packetchat",
+        "tumip",
+        "videochat",
+    ];
+    assert_eq!(names, others);
 }
 
 #[test]

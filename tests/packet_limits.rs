@@ -390,8 +390,17 @@ fn second_server(house: &House) -> Command {
         .arg("--data")
         .arg(house.data())
         .envs(
-            ["VIDEOCHAT", "CHATROOM", "PACKETCHAT", "TUMIP"]
-                .map(|service| (format!("PLAYHOUSE__{service}__PORT"), "0")),
+            [
+                "VIDEOCHAT",
+                "CHATROOM",
+                "PACKETCHAT",
+                "TUMIP",
+                "LAN_FILE",
+                "LAN_CHAT",
+                "LAN_AUDIO",
+                "LAN_VIDEO",
+            ]
+            .map(|service| (format!("PLAYHOUSE__{service}__PORT"), "0")),
         )
         .stdout(Stdio::null());
     command

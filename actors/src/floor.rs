@@ -79,20 +79,31 @@ struct Room {
     seats: Vec<Seated>,
     index: HashMap<u64, usize>,
     behind: HashSet<u64>,
-    /// Receipts that are kept while the crowd is behind, each until its time.
-    held: VecDeque<(Instant, Receipt)>,
+    /// Receipts that are kept while the crowd is behind, in the order of their times.
+    held: VecDeque<Held>,
+}
+
+struct Held {
+    until: Instant,
+    /// Who does not belong to the crowd.
+    but: Option<u64>,
+    _receipt: Receipt,
 }
 
 impl Room {
-    fn crowd_is_behind(&self) -> bool {
-        self.behind.len() * 2 > self.seats.len()
+    /// Whether more than half of those who listen are, which somebody who does not hear it is not.
+    fn crowd_is_behind(&self, but: Option<u64>) -> bool {
+        let is_here = but.is_some_and(|but| self.index.contains_key(&but));
+        let is_behind = but.is_some_and(|but| self.behind.contains(&but));
+        let behind = self.behind.len() - usize::from(is_behind);
+        behind * 2 > self.seats.len() - usize::from(is_here)
     }
 
     /// Lets senders go on if the crowd has caught up.
     fn release(&mut self) {
-        if !self.crowd_is_behind() {
-            self.held.clear();
-        }
+        let mut held = std::mem::take(&mut self.held);
+        held.retain(|held| self.crowd_is_behind(held.but));
+        self.held = held;
     }
 
     /// Whether the person was here.
@@ -132,11 +143,13 @@ impl Floor {
             return;
         };
         let now = Instant::now();
-        while room.held.front().is_some_and(|(due, _)| *due <= now) {
+        while room.held.front().is_some_and(|held| held.until <= now) {
             room.held.pop_front();
         }
-        if let Some((due, _)) = room.held.front() {
-            ctx.run_later(*due - now, move |this, ctx| this.release_old(service, ctx));
+        if let Some(held) = room.held.front() {
+            ctx.run_later(held.until - now, move |this, ctx| {
+                this.release_old(service, ctx)
+            });
         }
     }
 }
@@ -186,12 +199,16 @@ impl Handler<Announce> for Floor {
             }
         }
         if let Some(receipt) = announce.receipt
-            && room.crowd_is_behind()
+            && room.crowd_is_behind(announce.but)
         {
             if room.held.is_empty() {
                 ctx.run_later(PATIENCE, move |this, ctx| this.release_old(service, ctx));
             }
-            room.held.push_back((Instant::now() + PATIENCE, receipt));
+            room.held.push_back(Held {
+                until: Instant::now() + PATIENCE,
+                but: announce.but,
+                _receipt: receipt,
+            });
         }
     }
 }

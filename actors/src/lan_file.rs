@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::crew::Crew;
 use crate::file_offer::{NoOffer, TakeOffer, Version};
 use crate::house::Rooms;
-use crate::link::Link;
+use crate::link::{LINGER, Link};
 use crate::messages::{Dismiss, Observation, Observe};
 use crate::pump::{give_scratch, take_scratch};
 use crate::send_file::{is_in_memory, send};
@@ -165,7 +165,18 @@ impl Transfer {
             return Err(Broken::Changed);
         }
         self.resets_when_closed(false)?;
-        Ok(SockRef::from(&*self.stream).shutdown(Shutdown::Write)?)
+        SockRef::from(&*self.stream).shutdown(Shutdown::Write)?;
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Waits a while for the peer to close: it would be reset for what it has said and we have not read.
+    async fn closed(&self) {
+        let closing = async {
+            while self.stream.readable().await.is_ok() && self.discard().unwrap_or(false) {}
+        };
+        // One that does not close has all of the file.
+        let _ = timeout(LINGER, closing).await;
     }
 
     fn resets_when_closed(&self, resets: bool) -> io::Result<()> {
@@ -219,13 +230,14 @@ impl Transfer {
         self.progressing(all).await
     }
 
-    fn discard(&self) -> io::Result<()> {
+    /// Throws away what the peer has said; false if it has closed its side.
+    fn discard(&self) -> io::Result<bool> {
         let mut scratch = take_scratch();
         let read = self.stream.try_read(&mut scratch);
         give_scratch(scratch);
         match read {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            read => read.map(|bytes| bytes > 0),
         }
     }
 

@@ -49,7 +49,7 @@ impl LanVideoConnection {
     pub fn new(link: Link, rooms: Arc<Rooms>) -> LanVideoConnection {
         let cameras = rooms.cameras.clone();
         LanVideoConnection {
-            place: cameras.place(),
+            place: None,
             decoder: FrameDecoder::new(cameras.max_frame),
             cameras,
             guest: Guest::new(link, rooms),
@@ -145,10 +145,6 @@ impl Actor for LanVideoConnection {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.spawn(Pump);
-        if self.place.is_none() {
-            let rule = "lan_video.max_cameras are here already".to_owned();
-            return self.part(Parting::Fault(rule), ctx);
-        }
         self.expect_introduction(ctx);
         self.expect_frames(ctx);
     }
@@ -164,6 +160,12 @@ impl Conversation for LanVideoConnection {
     }
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
+        // Who only connects takes no camera's place.
+        self.place = self.place.take().or_else(|| self.cameras.place());
+        if self.place.is_none() {
+            let rule = "lan_video.max_cameras are here already".to_owned();
+            self.part(Parting::Fault(rule), ctx);
+        }
         let mut at = 0;
         while self.guest.link.is_open() && !self.guest.link.is_waiting() {
             match self.decoder.decode(&input[at..]) {

@@ -29,9 +29,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 /// Event loops of the server.
 const THREADS: usize = 2;
-/// Supervisor, lobby, library, three listeners, tumip's ports, packetchat's endpoint and its files, and a
-/// floor for each event loop.
-const ACTORS: usize = 9 + THREADS;
+/// Supervisor, lobby, library, seven listeners, tumip's ports, packetchat's endpoint and its files, what
+/// lan_file offers, what lan_audio plays, and a floor for each event loop.
+const ACTORS: usize = 15 + THREADS;
 
 /// Public key PEMs name a modulus of this many bits.
 pub const VIDEOCHAT_BITS: usize = 2048;
@@ -41,8 +41,8 @@ pub fn sample_videos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("videos")
 }
 
-/// The program, without what the environment of the tests sets, on ports that nobody else has in
-/// packetchat and tumip.
+/// The program, without what the environment of the tests sets, on ports that nobody else has in all
+/// services but videochat and chatroom.
 pub fn playhouse() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
     for (key, _) in std::env::vars_os() {
@@ -55,6 +55,10 @@ pub fn playhouse() -> Command {
         .env("PLAYHOUSE__TUMIP__PORT", "0")
         .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
         .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
+        .env("PLAYHOUSE__LAN_FILE__PORT", "0")
+        .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
+        .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
+        .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
         .stdin(Stdio::null());
     command
 }
@@ -248,7 +252,7 @@ impl House {
                     census.refused += number("refused");
                 }
                 // No TCP connection changes them.
-                "endpoint" | "file_store" | "picture_ports" => {}
+                "endpoint" | "file_store" | "picture_ports" | "file_offer" | "audio_source" => {}
                 other => panic!("{other} is not known"),
             }
         }

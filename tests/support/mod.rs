@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -272,6 +273,28 @@ impl House {
         self.addresses["tumip"]
     }
 
+    pub fn lan_file(&self) -> SocketAddr {
+        self.addresses["lan_file"]
+    }
+
+    pub fn lan_chat(&self) -> SocketAddr {
+        self.addresses["lan_chat"]
+    }
+
+    pub fn lan_audio(&self) -> SocketAddr {
+        self.addresses["lan_audio"]
+    }
+
+    pub fn lan_video(&self) -> SocketAddr {
+        self.addresses["lan_video"]
+    }
+
+    /// Runs the program beside the server, with these arguments, on the same folders and settings.
+    pub fn run(&self, args: &[&OsStr]) -> Output {
+        let mut command = program(args, self.folder(), &self.videos, &self.environment);
+        command.output().unwrap()
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -422,34 +445,52 @@ impl Drop for House {
     }
 }
 
-/// Starts the program for a house in `folder`; `log` gets what it logs.
-fn spawn(folder: &Path, videos: &Path, environment: &[(String, String)], log: &Arc<Log>) -> Child {
+/// The program with these arguments for a house in `folder`, on ports of its own.
+fn program(
+    args: &[&OsStr],
+    folder: &Path,
+    videos: &Path,
+    environment: &[(String, String)],
+) -> Command {
     let mut command = playhouse();
     command
-        .args(["serve", "--bind", "127.0.0.1", "--videos"])
+        .args(args)
+        .arg("--videos")
         .arg(videos)
         .arg("--data")
         .arg(folder.join("data"))
-        .arg("--ready-file")
-        .arg(folder.join("ready"))
         .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
         .env("PLAYHOUSE__CHATROOM__PORT", "0")
         .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
         .env("PLAYHOUSE__TUMIP__PORT", "0")
         .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
         .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
+        .env("PLAYHOUSE__LAN_FILE__PORT", "0")
+        .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
+        .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
+        .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
         .env(
             "PLAYHOUSE__CHATROOM__LEGACY_GAP_MS",
             GAP.as_millis().to_string(),
         )
         .env("PLAYHOUSE__LOG__FORMAT", "json")
-        .envs(environment.iter().map(|(k, v)| (k, v)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+        .envs(environment.iter().map(|(k, v)| (k, v)));
     let config = config_file(folder);
     if config.exists() {
         command.arg("--config").arg(config);
     }
+    command
+}
+
+/// Starts the server for a house in `folder`; `log` gets what it logs.
+fn spawn(folder: &Path, videos: &Path, environment: &[(String, String)], log: &Arc<Log>) -> Child {
+    let args = ["serve", "--bind", "127.0.0.1"].map(OsStr::new);
+    let mut command = program(&args, folder, videos, environment);
+    command
+        .arg("--ready-file")
+        .arg(folder.join("ready"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (stderr, writer) = (child.stderr.take().unwrap(), log.clone());
     std::thread::spawn(move || {
