@@ -1,15 +1,15 @@
 """Python clients of playhouse: as a library and as commands.
 
-    from playhouse_clients import Videochat, Chatroom, Packetchat, Tumip
+    from playhouse_clients import Videochat, Chatroom, Packetchat, Tumip, LanFile, LanChat, LanAudio, LanVideo
 
     with Videochat.connect("127.0.0.1", 10000, "anna") as anna:
         anna.wait_for("bob")
         anna.send("bob", "hello")
         print(anna.wait_message().text)
 
-The commands are ``python3 -m playhouse_clients.videochat``, ``... .chatroom``, ``... .packetchat`` and
-``... .tumip``. The first two need the package `cryptography`. The others need nothing but Python, except that
-tumip encodes pictures with OpenCV.
+The commands are ``python3 -m playhouse_clients.videochat``, ``... .chatroom`` and so on, like the folder's
+executables. Those two need the package `cryptography`. The others need nothing but Python, except that tumip and
+lan_video read pictures with OpenCV, and lan_audio plays through whatever is here to play sound.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ _WHERE = {
     "Chatroom": "chatroom",
     "Packetchat": "packetchat",
     "Tumip": "tumip",
+    "LanAudio": "lan_audio",
+    "LanChat": "lan_chat",
+    "LanFile": "lan_file",
+    "LanMessage": "lan_chat",
+    "LanVideo": "lan_video",
+    "NothingOffered": "lan_file",
+    "Received": "lan_file",
+    "TransferBroken": "lan_file",
     "BotFailed": "tumip",
     "Rejected": "tumip",
     "Event": "people",

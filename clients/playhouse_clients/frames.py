@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Union
 
 
 class Frame(NamedTuple):
@@ -14,6 +14,21 @@ class Frame(NamedTuple):
     width: int
     height: int
     jpeg: bytes
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.jpeg)
+
+
+class SentFrame(NamedTuple):
+    """What there is to count of a frame that is no JPEG; its size in bytes is that on the wire."""
+
+    number: int
+    total: Optional[int]
+    width: int
+    height: int
+    size: int
 
 
 @dataclass
@@ -26,9 +41,9 @@ class Summary:
     # "854x480" → how many frames, in the order in which they came
     resolutions: Dict[str, int] = field(default_factory=dict)
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Union[Frame, SentFrame]) -> None:
         """Count a frame; the seconds are up to whoever has a clock."""
         size = f"{frame.width}x{frame.height}"
         self.frames += 1
-        self.bytes += len(frame.jpeg)
+        self.bytes += frame.size
         self.resolutions[size] = self.resolutions.get(size, 0) + 1

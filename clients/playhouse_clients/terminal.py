@@ -10,7 +10,7 @@ import sys
 import threading
 import unicodedata
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, TextIO, Union
 
 from .wire import ClientError, ConnectionLost
 
@@ -28,6 +28,7 @@ PROMPT = "> "
 INDENT = "    "
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, half a character, ends of lines and paragraphs
 BAR_WIDTH = 20
+GETTING_READY = 1.0  # seconds at most that readline takes before it reads
 
 
 def draw_bar(done: int, total: int) -> str:
@@ -37,11 +38,17 @@ def draw_bar(done: int, total: int) -> str:
 
 
 class Terminal:
-    """Prints whole lines from any thread and keeps what is being typed below them."""
+    """Prints whole lines from any thread and keeps what is being typed below them.
 
-    def __init__(self, as_json: bool) -> None:
+    `stream` is where to, instead of standard output: for commands that send something else there.
+    """
+
+    def __init__(self, as_json: bool, stream: Optional[TextIO] = None) -> None:
         self.as_json = as_json
-        self.live = sys.stdout.isatty() and not as_json  # whether a line can be drawn over
+        self._stream = sys.stdout if stream is None else stream
+        self.live = self._stream.isatty() and not as_json  # whether a line can be drawn over
+        # Seconds between two figures that tell how far something is: as often as a terminal can well show it.
+        self.interval = 0.1 if self.live else 1.0
         self.typing = False
         self._lock = threading.Lock()
         self._status = ""
@@ -86,11 +93,11 @@ class Terminal:
 
     def _out(self, text: str) -> None:
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            self._stream.write(text)
+            self._stream.flush()
         except BrokenPipeError:
             # Whoever read has gone. What else is to be done goes on, unheard.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def visible(text: str) -> str:
@@ -113,6 +120,10 @@ class Input:
         self.interactive = script is None and sys.stdin.isatty()
         self._terminal = terminal
         self._settings: Any = None
+        self._stopped = False
+        self._turn = threading.Lock()  # for the decision whether another line is read
+        self._at_prompt = threading.Event()  # not while readline gets ready, which switches the echo off
+        self._at_prompt.set()
         if script is not None and script != "-":
             try:
                 text = Path(script).read_text("utf-8")
@@ -132,7 +143,10 @@ class Input:
             threading.Thread(target=self._read, name="input", daemon=True).start()
 
     def stop(self) -> None:
-        # The thread may still stand in `input`, which has switched the terminal's echo off.
+        # The thread may still stand in `input`, which has switched the terminal's echo off, or be about to.
+        with self._turn:
+            self._stopped = True
+        self._at_prompt.wait(GETTING_READY)
         if self._settings is not None:
             termios.tcsetattr(sys.stdin, termios.TCSANOW, self._settings)
             self._settings = None
@@ -150,8 +164,13 @@ class Input:
         # Only when readline has drawn its prompt: what is said before that would draw one as well.
         tells = live and hasattr(readline, "set_pre_input_hook")
         if tells:
-            readline.set_pre_input_hook(self._terminal.begin_typing)
+            readline.set_pre_input_hook(self._begin_typing)
         while True:
+            with self._turn:
+                if self._stopped:
+                    return
+                if tells:
+                    self._at_prompt.clear()
             self._terminal.typing = live and not tells
             try:
                 line = input(PROMPT if live else "")
@@ -159,8 +178,13 @@ class Input:
                 break
             finally:
                 self._terminal.typing = False
+                self._at_prompt.set()
             self.lines.put(line)
         self.lines.put(self.END)
+
+    def _begin_typing(self) -> None:
+        self._at_prompt.set()
+        self._terminal.begin_typing()
 
     def _read_pipe(self) -> None:
         # Not through `sys.stdin`: a thread that waits in there holds a lock that the interpreter needs to end.

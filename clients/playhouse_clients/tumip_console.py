@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import queue
 import threading
 import time
 from typing import Any, Optional
 
 from . import opencv
-from .command import SCRIPT_HELP, new_parser, parse, run_command
+from .command import SCRIPT_HELP, new_parser, number, parse, run_command
 from .console import Quit
 from .frames import Frame, Summary
+from .picture_sources import Source, add_options, check_options, chosen, paced
 from .terminal import Input, Terminal
 from .tumip import BARE, DEFAULT_PORT, DEFAULT_TIMEOUT, FORMS, Tumip
-from .tumip_sources import PICTURES_RATE, PLAUSIBLE_RATE, Camera, Pictures, Source, Video
-from .viewing import Report, Window, describe
+from .tumip_pictures import SIDE, fitted
+from .viewing import Report, Window
 from .wire import ClientError, jpeg_size
 
 SERVICE = "tumip"
 WINDOW_WIDTH = 460  # pixels of the screen: twice those of a picture
 STEP = 0.05  # seconds between two looks at what happens besides
-TOO_LATE = 1.0  # seconds of delay that are not made up for
 
 HELP = """\
   hello                 ask the bot
@@ -69,30 +68,22 @@ class TumipConsole:
         self.terminal.say(f"Sending {source.name} to UDP port {port}, to be watched as {channel}.")
         self.terminal.tell("registered", port=port, channel=channel)
         window = None if self.options.headless else Window(f"playhouse {SERVICE}", WINDOW_WIDTH)
+        report = Report(self.terminal, "source", source.name)
         summary = Summary()
         began = time.monotonic()
         try:
             if self.typed.interactive:
                 self.typed.start()
                 threading.Thread(target=self._answer_questions, name="ask", daemon=True).start()
-            self._send(source, summary, window)
+            self._send(source, summary, report, window)
         except Quit:
             pass
         finally:
             self.typed.stop()
             summary.seconds = time.monotonic() - began
-            self.terminal.status("")
             if window is not None:
                 window.close()
-            self.terminal.say(describe(source.name, summary))
-            self.terminal.tell(
-                "sent",
-                source=source.name,
-                frames=summary.frames,
-                bytes=summary.bytes,
-                seconds=round(summary.seconds, 3),
-                resolutions=summary.resolutions,
-            )
+            report.finish("sent", summary)
 
     def _greet(self) -> None:
         self.terminal.say(f"You are here as user {self.tumip.user}.")
@@ -155,15 +146,8 @@ class TumipConsole:
 
     # sending
 
-    def _send(self, source: Source, summary: Summary, window: Optional[Window]) -> None:
-        report = Report(self.terminal, "source", source.name)
-        began = time.monotonic()
-        due = 0.0
-        for due, picture in source:
-            late = time.monotonic() - began - due
-            if summary.frames == 0 or late > TOO_LATE:
-                began += late
-            self._pause(began + due, window)
+    def _send(self, source: Source, summary: Summary, report: Report, window: Optional[Window]) -> None:
+        for picture in paced(source, lambda until: self._pause(until, window)):
             jpeg = self.tumip.send_picture(picture)
             width, height = jpeg_size(jpeg) or (0, 0)
             frame = Frame(summary.frames + 1, source.total, width, height, jpeg)
@@ -173,7 +157,6 @@ class TumipConsole:
                 window.show(frame)
                 if frame.number == 1 and window.why_not and self.typed.interactive:
                     self.terminal.say(f"No window: {window.why_not}.")
-        self._pause(began + due + source.last_stays, window)
 
     def _pause(self, until: float, window: Optional[Window]) -> None:
         """Until then, and at least once, do what is typed."""
@@ -202,41 +185,21 @@ def main() -> int:
     )
     parser.set_defaults(timeout=DEFAULT_TIMEOUT)
     parser.add_argument(
-        "--user", metavar="N", type=_number(0, (1 << 32) - 1), help="who you are, as a number (default: a random one)"
+        "--user", metavar="N", type=number(0, (1 << 32) - 1), help="who you are, as a number (default: a random one)"
     )
     parser.add_argument("--form", choices=FORMS, default=BARE, help="of the headers (default %(default)s)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--ask", metavar="TEXT", help="ask the bot this, print its answer, and leave")
     what.add_argument("--script", metavar="FILE", help=SCRIPT_HELP)
-    what.add_argument(
-        "--camera",
-        metavar="N",
-        nargs="?",
-        const=0,
-        type=_number(0, 1 << 16),
-        help="send what a camera sees; N counts from 0 (default 0)",
-    )
-    what.add_argument("--picture", metavar="FILE", nargs="+", action="extend", help="send pictures, each once")
-    what.add_argument("--video", metavar="FILE", help="send a video, at its own rate")
-    parser.add_argument("--loop", action="store_true", help="begin again after the last picture")
-    parser.add_argument(
-        "--fps",
-        metavar="N",
-        type=rate,
-        help=f"pictures a second: of --picture (default {PICTURES_RATE:g}), or at most of --camera and --video",
-    )
-    parser.add_argument("--headless", "--no-window", action="store_true", help="show no window")
+    add_options(parser, what)
     options, host, port = parse(parser, DEFAULT_PORT)
-    sends = options.camera is not None or options.picture or options.video is not None
-    if options.loop and not (options.picture or options.video is not None):
-        parser.error("--loop is for --picture and --video")
-    if options.fps is not None and not sends:
-        parser.error("--fps is for --picture, --video and --camera")
+    check_options(parser, options)
 
     def work(terminal: Terminal) -> None:
         opencv.be_quiet()
         typed = Input(terminal, options.script)
-        source = _source(options)  # what is wrong here has nothing to do with the server
+        # What is wrong here has nothing to do with the server.
+        source = chosen(options, lambda file: fitted(file, SIDE, SIDE))
         try:
             with Tumip(host, port, options.user, options.form, options.timeout) as tumip:
                 console = TumipConsole(options, terminal, typed, tumip)
@@ -254,29 +217,3 @@ def main() -> int:
             terminal.say("Bye.")
 
     return run_command(SERVICE, options.json, work)
-
-
-def _source(options: Any) -> Optional[Source]:
-    if options.camera is not None:
-        return Camera(options.camera, options.fps)
-    if options.picture:
-        return Pictures(options.picture, options.fps, options.loop)
-    if options.video is not None:
-        return Video(options.video, options.fps, options.loop)
-    return None
-
-
-def _number(least: int, most: int) -> Any:
-    def number(text: str) -> int:
-        if not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not a number from {least} to {most}")
-        return int(text)
-
-    return number
-
-
-def rate(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= PLAUSIBLE_RATE:  # nor is what is no number
-        raise argparse.ArgumentTypeError(f"{text} is not a rate above 0 and up to {PLAUSIBLE_RATE:g} a second")
-    return number

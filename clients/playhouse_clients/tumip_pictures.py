@@ -27,19 +27,8 @@ def fitted(picture: Picture, width: int, height: int) -> bytes:
         size = jpeg_size(file)
         if size and 0 < size[0] <= width and 0 < size[1] <= height and len(file) <= LARGEST_PICTURE:
             return file
-        return _encode(_decode(file), width, height)
+        return _encode(opencv.decode(file), width, height)
     return _encode(picture, width, height)
-
-
-def _decode(file: bytes) -> Any:
-    cv2, numpy = opencv.load()
-    try:
-        picture = cv2.imdecode(numpy.frombuffer(file, numpy.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # empty, or larger than OpenCV takes
-        picture = None
-    if picture is None:
-        raise ClientError("this is no picture that OpenCV reads")
-    return picture
 
 
 def _encode(picture: Any, width: int, height: int) -> bytes:

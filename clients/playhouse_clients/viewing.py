@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple, Union
 
 from . import opencv
-from .frames import Frame, Summary
+from .frames import Frame, SentFrame, Summary
 from .terminal import Terminal, draw_bar
 from .wire import ClientError
 
@@ -50,15 +50,20 @@ class Window:
     def show(self, frame: Frame) -> None:
         if self.why_not:
             return
-        cv2 = self._cv2
-        picture = cv2.imdecode(self._numpy.frombuffer(frame.jpeg, self._numpy.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
+        picture = self._cv2.imdecode(self._numpy.frombuffer(frame.jpeg, self._numpy.uint8), self._cv2.IMREAD_COLOR)
+        if picture is not None:
+            self.draw(picture, frame.width, frame.height)
+
+    def draw(self, picture: Any, width: int, height: int) -> None:
+        """Show an array of OpenCV's; a window that is not open yet gets the proportions of that size."""
+        if self.why_not:
             return
+        cv2 = self._cv2
         try:
             if not self._open:
                 # One size for the whole video: the window would jump with each quality otherwise.
                 cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-                cv2.resizeWindow(self.title, self.width, self.width * frame.height // max(frame.width, 1))
+                cv2.resizeWindow(self.title, self.width, self.width * height // max(width, 1))
                 self._open = True
             cv2.imshow(self.title, picture)
             cv2.waitKey(1)  # lets the window draw
@@ -94,15 +99,15 @@ class Progress:
         self.frames = 0
         self.bytes = 0
         self._began = self._told = time.monotonic()
-        self._last: Optional[Frame] = None
+        self._last: Union[Frame, SentFrame, None] = None
 
-    def add(self, frame: Frame) -> bool:
+    def add(self, frame: Union[Frame, SentFrame]) -> bool:
         """Count a frame; whether it is time to tell."""
         now = time.monotonic()
         if self.frames == 0:
             self._began = self._told = now
         self.frames += 1
-        self.bytes += len(frame.jpeg)
+        self.bytes += frame.size
         self._last = frame
         if now - self._told < self.interval:
             return False
@@ -142,10 +147,9 @@ class Report:
 
     def __init__(self, terminal: Terminal, kind: str, name: str) -> None:
         self._terminal, self._kind, self._name = terminal, kind, name
-        # As often as a terminal can well show it.
-        self._progress = Progress(0.1 if terminal.live else 1.0)
+        self._progress = Progress(terminal.interval)
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Union[Frame, SentFrame]) -> None:
         progress, terminal = self._progress, self._terminal
         if progress.add(frame) or (frame.number == 1 and terminal.live):
             if terminal.live:
@@ -153,6 +157,19 @@ class Report:
             else:
                 terminal.say(f"{self._name}: {progress.text(bar=False)}")
             terminal.tell("progress", **{self._kind: self._name}, **progress.figures())
+
+    def finish(self, event: str, summary: Summary) -> None:
+        """Say what it was in all; `event` is what to call that for programs."""
+        self._terminal.status("")
+        self._terminal.say(describe(self._name, summary))
+        self._terminal.tell(
+            event,
+            **{self._kind: self._name},
+            frames=summary.frames,
+            bytes=summary.bytes,
+            seconds=round(summary.seconds, 3),
+            resolutions=summary.resolutions,
+        )
 
 
 def describe(video: str, summary: Summary) -> str:

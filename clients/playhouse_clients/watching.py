@@ -9,7 +9,7 @@ from typing import Any, List, Optional, Tuple
 from .console import Console
 from .frames import Frame
 from .terminal import Input, Terminal
-from .viewing import FrameFolder, Report, Window, by_video, describe
+from .viewing import FrameFolder, Report, Window, by_video
 from .wire import ClientError
 
 
@@ -77,15 +77,7 @@ class VideoConsole(Console):
             self.terminal.status("")
             if self._window is not None:
                 self._window.close()
-        self.terminal.say(describe(video, summary))
-        self.terminal.tell(
-            "watched",
-            video=video,
-            frames=summary.frames,
-            bytes=summary.bytes,
-            seconds=round(summary.seconds, 3),
-            resolutions=summary.resolutions,
-        )
+        report.finish("watched", summary)
 
     def _find(self, wanted: str) -> Tuple[str, str]:
         """(video, the name to ask for) of a number, a video or a file; the server judges anything else."""

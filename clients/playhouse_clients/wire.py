@@ -109,8 +109,8 @@ class Wire:
             raise ConnectionLost("connection lost: the server closed it")
         self.buffer += data
 
-    def fill_within(self, seconds: float) -> bool:
-        """Read more into the buffer if something comes in that time; say whether it did."""
+    def fill_within(self, seconds: Optional[float]) -> bool:
+        """Read more into the buffer if something comes in that time (None: at any); say whether it did."""
         with selectors.DefaultSelector() as readable:
             readable.register(self.sock, selectors.EVENT_READ)
             if not readable.select(seconds):

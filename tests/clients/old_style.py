@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import pickle
 import queue
+import select
 import socket
 import struct
 import threading
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, TextIO, Tuple
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -199,4 +202,86 @@ class OldChatroom:
     def disconnect(self) -> None:
         self.sock.send(b"[DISCONNECT]")
         self.sock.shutdown(socket.SHUT_RDWR)  # ends the thread
+        self.sock.close()
+
+
+def old_lan_file(host: str, port: int, path: Path) -> None:
+    """All that comes, until nothing does, into a file."""
+    with socket.create_connection((host, port), PATIENCE) as sock, path.open("wb") as file:
+        while True:
+            data = sock.recv(1024)
+            if not data:
+                return
+            file.write(data)
+
+
+class OldLanChat:
+    """Looks at what is typed and at the server in turns, and shows whatever one `recv` brings."""
+
+    def __init__(self, host: str, port: int, typed: TextIO) -> None:
+        self.sock = socket.create_connection((host, port), PATIENCE)
+        self.typed = typed
+        self.shown = ""
+
+    def turn(self) -> None:
+        """Wait for something to read, and read it."""
+        sources: List[Any] = [self.typed, self.sock]
+        readable, _, _ = select.select(sources, [], [], PATIENCE)
+        assert readable, "nothing came"
+        for each in readable:
+            if each is self.sock:
+                message = self.sock.recv(2048)
+                assert message, "the server closed"
+                self.shown += message.decode()
+            else:
+                self.sock.send(self.typed.readline().encode())
+
+    def show_until(self, text: str) -> None:
+        while not self.shown.endswith(text):
+            self.turn()
+
+    def __enter__(self) -> "OldLanChat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+
+class OldSpeaker:
+    """A stream of 16 bit samples, to which nothing else can be written."""
+
+    def __init__(self) -> None:
+        self.played = b""
+
+    def write(self, data: bytes) -> None:
+        if len(data) % 2:
+            raise ValueError(f"{len(data)} bytes are not whole samples")
+        self.played += data
+
+
+def old_lan_audio(host: str, port: int, stream: OldSpeaker, length: int) -> None:
+    """Play so many bytes, each piece as it comes."""
+    with socket.create_connection((host, port), PATIENCE) as sock:
+        while len(stream.played) < length:
+            data = sock.recv(4096)
+            assert data, "the server closed"
+            stream.write(data)
+
+
+class OldLanVideo:
+    """A camera. `length` is how its system packs a C long: `<L` is what Windows makes of `L`."""
+
+    def __init__(self, host: str, port: int, length: str = "L") -> None:
+        self.sock = socket.create_connection((host, port), PATIENCE)
+        self.length = length
+
+    def send(self, frame: Any) -> None:
+        data = pickle.dumps(frame)
+        message_size = struct.pack(self.length, len(data))
+        self.sock.sendall(message_size + data)
+
+    def __enter__(self) -> "OldLanVideo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.sock.close()

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -40,6 +41,13 @@ def eventually(condition: Callable[[], Any], what: str, patience: float = PATIEN
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {patience:g} s: {what}")
         time.sleep(0.01)
+
+
+def temporary_folder(case: unittest.TestCase) -> Path:
+    """Goes with the test."""
+    folder = tempfile.TemporaryDirectory()
+    case.addCleanup(folder.cleanup)
+    return Path(folder.name)
 
 
 class Events:

@@ -24,8 +24,9 @@ from support import (
     plain_environment,
     start,
     talk,
+    temporary_folder,
 )
-from test_tumip_pictures import needs_opencv, ramp, temporary_folder, write_files, write_video
+from test_tumip_pictures import needs_opencv, ramp, write_files, write_video
 
 from playhouse_clients.wire import jpeg_size
 

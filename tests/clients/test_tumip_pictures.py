@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-import tempfile
 import unittest
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 from unittest import mock
 
 from fake_tumip_house import FakeTumipHouse
-from support import PATIENCE, eventually, fake_jpeg
+from support import PATIENCE, eventually, fake_jpeg, temporary_folder
 
 from playhouse_clients import ClientError, Frame, Tumip, opencv
-from playhouse_clients.tumip_pictures import LARGEST_PICTURE, fitted
-from playhouse_clients.tumip_sources import Camera, Pictures, Video, at_most
+from playhouse_clients.picture_sources import Camera, Pictures, Video, at_most
+from playhouse_clients.tumip_pictures import LARGEST_PICTURE, SIDE, fitted
 from playhouse_clients.viewing import Window
 from playhouse_clients.wire import jpeg_size
 
@@ -51,12 +50,6 @@ def write_video(path: Path, frames: int, rate: float) -> None:
     for number in range(frames):
         writer.write(numpy.full((48, 64, 3), 10 * number, numpy.uint8))
     writer.release()
-
-
-def temporary_folder(case: unittest.TestCase) -> Path:
-    folder = tempfile.TemporaryDirectory()
-    case.addCleanup(folder.cleanup)
-    return Path(folder.name)
 
 
 def write_files(case: unittest.TestCase, *contents: bytes) -> List[str]:
@@ -140,13 +133,18 @@ class WithoutOpenCvTest(unittest.TestCase):
                     fitted(picture, 230, 230)
 
 
+def pictures(paths: List[str], rate: Optional[float], loop: bool) -> Pictures:
+    """As tumip reads them."""
+    return Pictures(paths, rate, loop, lambda file: fitted(file, SIDE, SIDE))
+
+
 class SourcesTest(unittest.TestCase):
     def test_pictures(self) -> None:
         first, second = fake_jpeg(10, 10), fake_jpeg(20, 20)
-        once = Pictures(write_files(self, first, second), 4.0, loop=False)
+        once = pictures(write_files(self, first, second), 4.0, loop=False)
         self.assertEqual(list(once), [(0.0, first), (0.25, second)])
         self.assertEqual((once.name, once.total, once.last_stays), ("2 pictures", 2, 0.25))
-        again = Pictures(write_files(self, first, second), None, loop=True)
+        again = pictures(write_files(self, first, second), None, loop=True)
         self.assertIsNone(again.total)
         self.assertEqual(
             list(itertools.islice(again, 5)), [(0, first), (1, second), (2, first), (3, second), (4, first)]
@@ -155,9 +153,9 @@ class SourcesTest(unittest.TestCase):
     def test_pictures_that_are_none(self) -> None:
         paths = write_files(self, fake_jpeg(10, 10), b"hello")
         with self.assertRaisesRegex(ClientError, "1.jpg: (this is no picture|opencv-python is not installed)"):
-            Pictures(paths, None, loop=False)
+            pictures(paths, None, loop=False)
         with self.assertRaises(OSError):
-            Pictures([paths[0], "/does/not/exist"], None, loop=False)
+            pictures([paths[0], "/does/not/exist"], None, loop=False)
 
     def test_at_most(self) -> None:
         def kept(rate: float, own: float, count: int) -> List[int]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from . import opencv
-from .tumip_pictures import SIDE, Picture, fitted
+from .command import HIGHEST_RATE, number, rate
 from .wire import ClientError
 
 DEFAULT_RATE = 25.0  # pictures a second of a video that does not say
-PLAUSIBLE_RATE = 1000.0  # beyond it a video's rate is a mistake
 PICTURES_RATE = 1.0  # pictures a second of files
 SLACK = 1e-6  # seconds by which a rounded time may be early
+TOO_LATE = 1.0  # seconds of delay that are not made up for
+
+# An array of OpenCV's, or what `Pictures` were made into.
+Picture = Any
 
 
 class Source:
@@ -34,16 +38,21 @@ class Source:
 
 
 class Pictures(Source):
-    """Files, in order. All are read at once, so that what is wrong with one is known before the first is sent."""
+    """Files, in order, each as `read` makes it of its bytes.
 
-    def __init__(self, paths: List[str], rate: Optional[float], loop: bool) -> None:
+    All are read at once, so that what is wrong with one is known before the first is sent.
+    """
+
+    def __init__(
+        self, paths: List[str], rate: Optional[float], loop: bool, read: Callable[[bytes], Picture] = opencv.decode
+    ) -> None:
         super().__init__(Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} pictures")
         self.last_stays = 1 / (rate or PICTURES_RATE)
         self._loop = loop
-        self._jpegs: List[bytes] = []
+        self._pictures: List[Picture] = []
         for path in paths:
             try:
-                self._jpegs.append(fitted(Path(path).read_bytes(), SIDE, SIDE))
+                self._pictures.append(read(Path(path).read_bytes()))
             except ClientError as error:
                 raise ClientError(f"{path}: {error}") from None
         if not loop:
@@ -51,8 +60,8 @@ class Pictures(Source):
 
     def __iter__(self) -> Iterator[Tuple[float, Picture]]:
         number = 0
-        while number < len(self._jpegs) or self._loop:
-            yield number * self.last_stays, self._jpegs[number % len(self._jpegs)]
+        while number < len(self._pictures) or self._loop:
+            yield number * self.last_stays, self._pictures[number % len(self._pictures)]
             number += 1
 
 
@@ -74,7 +83,7 @@ class Video(Source):
         if not fine:
             raise ClientError(f"{self._path}: this is no video that OpenCV reads")
         rate = capture.get(cv2.CAP_PROP_FPS)
-        if not math.isfinite(rate) or not 0 < rate <= PLAUSIBLE_RATE:
+        if not math.isfinite(rate) or not 0 < rate <= HIGHEST_RATE:
             rate = DEFAULT_RATE
         self.last_stays = 1 / rate
         return capture, first
@@ -138,3 +147,59 @@ def at_most(rate: float, pictures: Iterator[Tuple[float, Picture]]) -> Iterator[
             # Counted from when it might have been, so that 10 out of 25 are 10; but a pause is not made up for.
             free = (due if due - free > 1 / rate else free) + 1 / rate
             yield due, picture
+
+
+def paced(source: Source, pause: Callable[[float], None]) -> Iterator[Picture]:
+    """Each picture when it is due. `pause` waits until a moment of `time.monotonic`, which may be over."""
+    began: Optional[float] = None
+    due = 0.0
+    for due, picture in source:
+        now = time.monotonic()
+        if began is None or now - began - due > TOO_LATE:
+            began = now - due
+        pause(began + due)
+        yield picture
+    if began is not None:
+        pause(began + due + source.last_stays)
+
+
+def add_options(parser: argparse.ArgumentParser, what: Any) -> None:
+    """Options that name a source, of which `what` (a group of `parser`) allows one, and how to play it."""
+    what.add_argument(
+        "--camera",
+        metavar="N",
+        nargs="?",
+        const=0,
+        type=number(0, 1 << 16),
+        help="send what a camera sees; N counts from 0 (default 0)",
+    )
+    what.add_argument("--picture", metavar="FILE", nargs="+", action="extend", help="send pictures, each once")
+    what.add_argument("--video", metavar="FILE", help="send a video, at its own rate")
+    parser.add_argument("--loop", action="store_true", help="begin again after the last picture")
+    parser.add_argument(
+        "--fps",
+        metavar="N",
+        type=rate,
+        help=f"pictures a second: of --picture (default {PICTURES_RATE:g}), or at most of --camera and --video",
+    )
+    parser.add_argument("--headless", "--no-window", action="store_true", help="show no window")
+
+
+def check_options(parser: argparse.ArgumentParser, options: Any) -> None:
+    """Ends the program if they do not go together."""
+    files = options.picture or options.video is not None
+    if options.loop and not files:
+        parser.error("--loop is for --picture and --video")
+    if options.fps is not None and not files and options.camera is None:
+        parser.error("--fps is for --picture, --video and --camera")
+
+
+def chosen(options: Any, read: Callable[[bytes], Picture] = opencv.decode) -> Optional[Source]:
+    """What the options name, or None; `read` is for `Pictures`."""
+    if options.camera is not None:
+        return Camera(options.camera, options.fps)
+    if options.picture:
+        return Pictures(options.picture, options.fps, options.loop, read)
+    if options.video is not None:
+        return Video(options.video, options.fps, options.loop)
+    return None
