@@ -37,7 +37,7 @@ lint: ## formatting, clippy, shell and Python syntax
 	else echo "shellcheck is not installed: skipped"; fi
 	python3 -m compileall -q clients tests benches
 
-bench: ## measure against plain OpenCV and redis-server, side by side
+bench: ## measure against plain OpenCV, redis-server and nginx, side by side
 	scripts/setup bench
 	scripts/make_videos --missing
 	cargo build --release --workspace

@@ -43,7 +43,7 @@ pub enum Command {
     Offer {
         #[command(flatten)]
         layers: LayerArgs,
-        /// A file, the name of a file of the house, or "latest" for the newest one of the house
+        /// The name of a file of the house, a path, or "latest" for the newest file of the house
         #[arg(value_name = "FILE")]
         file: Option<OsString>,
         /// Goes back to what the configuration says

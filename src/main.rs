@@ -19,6 +19,7 @@ use config::{Config, Overrides};
 
 fn main() -> ExitCode {
     playhouse_media::init();
+    playhouse_actors::give_back_large_blocks();
     let result = match Cli::parse().command {
         Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
         Command::Check { layers } => check(&layers.into()),
@@ -52,6 +53,7 @@ fn serve(overrides: &Overrides, ready_file: Option<std::path::PathBuf>) -> Outco
 fn check(overrides: &Overrides) -> Outcome {
     let config = Config::load(overrides)?;
     serve::check_folders(&config)?;
+    serve::check_files(&config)?;
     Ok(show::print("The configuration is fine.")?)
 }
 
@@ -77,7 +79,7 @@ fn scan(config: &Config) -> Result<Catalogue, serve::ServeError> {
     let folder = &config.server.videos_dir;
     let mut progress = show::Progress::new("videos");
     Catalogue::scan(folder, None, &mut |done, of| progress.at(done, of)).map_err(|source| {
-        serve::ServeError::Folder {
+        serve::ServeError::Path {
             key: "server.videos_dir",
             path: folder.clone(),
             source,

@@ -52,33 +52,35 @@ pub fn run(config: &Config, file: Option<OsString>, reset: bool) -> Result<(), O
         }
     };
     let text = offer.text().to_string_lossy();
+    let off = match config.settings().lan_file {
+        Some(_) => "",
+        None => "\nlan_file is off: lan_file.enabled",
+    };
     Ok(show::print(format!(
-        "{} (set by {origin}): {what}",
+        "{} (set by {origin}): {what}{off}",
         text.escape_debug()
     ))?)
 }
 
 /// `file` as an offer that means the same to a server with another working directory.
 fn checked(index: &Index, file: OsString) -> Result<Offer, OfferError> {
-    let (offer, path) = (Offer::new(file.clone()), PathBuf::from(file));
-    if offer.is_latest() {
-        return Ok(offer);
-    }
+    let offer = Offer::new(file);
+    let path = match index.offered(&offer)? {
+        Some(Offered::Path(path)) => path,
+        Some(Offered::Stored(_)) | None => return Ok(offer),
+    };
     let unreadable = |source| OfferError::Unreadable {
         path: path.clone(),
         source,
     };
     match path.metadata() {
-        Ok(metadata) if !metadata.is_file() => Err(OfferError::NotRegular(path)),
-        Ok(_) => {
+        Ok(metadata) if metadata.is_file() => {
             std::fs::File::open(&path).map_err(unreadable)?;
             let absolute = std::path::absolute(&path).map_err(unreadable)?;
             Ok(Offer::new(absolute.into()))
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => match index.offered(&offer)? {
-            Some(Offered::Stored(_)) => Ok(offer),
-            _ => Err(OfferError::Unknown(path)),
-        },
+        Ok(_) => Err(OfferError::NotRegular(path)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(OfferError::Unknown(path)),
         Err(source) => Err(unreadable(source)),
     }
 }

@@ -26,7 +26,7 @@ const FILES_A_CHANNEL: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("{key}: {path}: {source}")]
-    Folder {
+    Path {
         key: &'static str,
         path: PathBuf,
         source: io::Error,
@@ -45,7 +45,7 @@ pub enum ServeError {
 /// The key and the folder that is not there, not readable or not writable.
 pub fn check_folders(config: &Config) -> Result<(), ServeError> {
     let server = &config.server;
-    let videos = |source| ServeError::Folder {
+    let videos = |source| ServeError::Path {
         key: "server.videos_dir",
         path: server.videos_dir.clone(),
         source,
@@ -60,11 +60,27 @@ pub fn check_folders(config: &Config) -> Result<(), ServeError> {
         .mode(0o700)
         .create(&server.data_dir)
         .and_then(|()| tempfile::tempfile_in(&server.data_dir))
-        .map_err(|source| ServeError::Folder {
+        .map_err(|source| ServeError::Path {
             key: "server.data_dir",
             path: server.data_dir.clone(),
             source,
         })?;
+    Ok(())
+}
+
+/// Checks that the files that keys name can be read.
+///
+/// # Errors
+/// The key and the file that can't.
+pub fn check_files(config: &Config) -> Result<(), ServeError> {
+    for (key, path) in config.named_files() {
+        let checked = path.metadata().and_then(|metadata| {
+            let not_regular = || io::Error::other("not a regular file");
+            metadata.is_file().then_some(()).ok_or_else(not_regular)?;
+            std::fs::File::open(&path)
+        });
+        checked.map_err(|source| ServeError::Path { key, path, source })?;
+    }
     Ok(())
 }
 

@@ -67,6 +67,24 @@ fn a_gibibyte_arrives_whole_at_one_and_at_eight() {
     house.assert_left_empty();
 }
 
+/// A file system in memory does not tell what it has there, so that everything is read by other threads.
+#[test]
+fn a_file_that_has_to_be_read_first_arrives_whole() {
+    let folder = match tempfile::tempdir_in("/dev/shm") {
+        Ok(folder) => folder,
+        Err(_) => tempfile::tempdir().unwrap(),
+    };
+    let path = folder.path().join("film.bin");
+    LONG.write(&path);
+    let house = open_with_offer(&path, &[("LIMITS__STALL_S", "5")]);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| fetch_large(&house, LONG));
+        }
+    });
+    house.assert_left_empty();
+}
+
 #[test]
 fn whoever_stops_or_leaves_is_alone_with_it() {
     let (_folder, path) = shelf();
@@ -243,6 +261,19 @@ fn a_server_that_ends_leaves_no_part_that_looks_like_a_file() {
             client.assert_broken_off();
         }
     }
+}
+
+#[test]
+fn whoever_is_refused_does_not_see_an_empty_file() {
+    let (_folder, path) = shelf();
+    LONG.write(&path);
+    let house = open_with_offer(&path, &[("SERVER__MAX_CONNECTIONS", "1")]);
+    let client = Fetcher::connect_narrow(&house);
+    client.begin(&mut Comparison::new(LONG));
+    Fetcher::connect(&house).assert_broken_off();
+    drop(client);
+    wait_connections(&house, 0);
+    fetch_large(&house, LONG);
 }
 
 #[test]

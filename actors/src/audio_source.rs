@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -13,6 +13,7 @@ use playhouse_media::{AudioInput, SAMPLE_RATE, Tone};
 use playhouse_protocols::lan::{BUFFER_SAMPLES, encode_samples};
 use tokio::time::Instant;
 
+use crate::locks::locked;
 use crate::messages::{Observation, Observe};
 use crate::persistence::{Attempt, PATIENCE, Reading};
 use crate::settings::Sound;
@@ -50,7 +51,7 @@ pub struct Hearing {
 impl Hearers {
     /// From the next buffer on, `seat` gets each.
     pub fn hear(&self, seat: Recipient<Played>) -> Hearing {
-        let mut list = self.locked();
+        let mut list = locked(&self.0);
         let number = list.next;
         list.next += 1;
         list.here.insert(number, seat);
@@ -59,24 +60,19 @@ impl Hearers {
     }
 
     fn play(&self, buffer: &Bytes) {
-        for seat in self.locked().here.values() {
+        for seat in locked(&self.0).here.values() {
             seat.do_send(Played(buffer.clone()));
         }
     }
 
     fn len(&self) -> usize {
-        self.locked().here.len()
-    }
-
-    fn locked(&self) -> MutexGuard<'_, HearerList> {
-        // Each change leaves the list whole whatever happens between.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0).here.len()
     }
 }
 
 impl Drop for Hearing {
     fn drop(&mut self) {
-        let seat = self.hearers.locked().here.remove(&self.number);
+        let seat = locked(&self.hearers.0).here.remove(&self.number);
         // Not under the lock: it may be the last address of whoever heard.
         drop(seat);
     }

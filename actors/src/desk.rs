@@ -1,7 +1,7 @@
 //! What all sessions of an endpoint share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use playhouse_protocols::packetchat::{Numbering, Response};
@@ -11,6 +11,7 @@ use crate::file_store::FileStore;
 use crate::house::Rooms;
 use crate::inbox::Budget;
 use crate::ledger::Ledger;
+use crate::locks::locked;
 use crate::watch::Post;
 
 /// What every session can reach.
@@ -44,7 +45,7 @@ pub enum Listed {
 impl Lists {
     /// The packet of a list, made anew if the list is another one than the last time.
     pub fn packet(&self, listed: Listed, numbering: Numbering, list: Arc<[u64]>) -> Bytes {
-        let mut packets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packets = locked(&self.0);
         if let Some(made) = packets.get(&(listed, numbering))
             && Arc::ptr_eq(&made.of, &list)
         {

@@ -24,8 +24,13 @@ pub struct TakeOffer;
 pub enum NoOffer {
     #[error("there are no files in the house, and {path}, the sample, can't be read: {error}")]
     Nothing { path: String, error: String },
-    #[error("lan_file.offer: {path}: {error}")]
-    File { path: String, error: String },
+    #[error("{origin}: {path}: {error}")]
+    File {
+        /// Who has said it.
+        origin: &'static str,
+        path: String,
+        error: String,
+    },
     #[error("server.data_dir: {0}")]
     Storage(String),
     #[error("whoever looks for it is away")]
@@ -168,7 +173,10 @@ async fn find(
     let folder = shelves.folder.clone();
     let said = shelves.disk.run(move || folder.offer()).await;
     let said = said.ok_or(NoOffer::Away)?.map_err(|e| storage(&e))?;
-    let offer = said.unwrap_or(configured);
+    let (offer, origin) = match said {
+        Some(offer) => (offer, "playhouse offer"),
+        None => (configured, "lan_file.offer"),
+    };
     let offered = shelves.ledger.read(move |index| index.offered(&offer));
     let offered = offered.await.map_err(|e| storage(&e))?;
     let nothing = offered.is_none();
@@ -185,7 +193,11 @@ async fn find(
         let (path, error) = (shown, e.to_string());
         match nothing {
             true => NoOffer::Nothing { path, error },
-            false => NoOffer::File { path, error },
+            false => NoOffer::File {
+                origin,
+                path,
+                error,
+            },
         }
     })
 }

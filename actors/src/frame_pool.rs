@@ -7,7 +7,7 @@
 //! Both kinds of thread run at a lower priority than the event loops.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use playhouse_media::{Clip, ClipDecoder, FrameCache, JpegEncoder, Picture};
 
+use crate::locks::locked;
 use crate::watch::panic_message;
 
 /// Decoders kept open between jobs, at most: each holds some frames of its size.
@@ -186,11 +187,6 @@ fn decoder_threads(clip: &Clip, threads: usize) -> usize {
     } else {
         threads.min(4)
     }
-}
-
-fn locked(shelf: &Mutex<Vec<Shelved>>) -> MutexGuard<'_, Vec<Shelved>> {
-    // Pushing and removing leave the list whole whatever happens between.
-    shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The decoder of `clip` that comes to frame `first` soonest: the nearest one that is not past it.

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::desk::Desk;
 use crate::endpoint::SessionEnded;
 use crate::file_store::Shelves;
+use crate::locks::locked;
 use crate::roster::{Roster, Seat};
 use crate::session::Session;
 use crate::settings::Packetchat;
@@ -40,7 +41,7 @@ pub struct Gate {
 impl Gate {
     pub(crate) fn roster(&self) -> MutexGuard<'_, Roster> {
         // Each change leaves it whole.
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.roster)
     }
 
     /// Goes on with what was here before a restart.

@@ -1,7 +1,7 @@
 //! Opening the house: the cores, the actors that live as long as it stands, the ports.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use playhouse_media::{Catalogue, FrameCache};
 use playhouse_storage::Lock;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::audio_source::Hearers;
 use crate::cameras::Cameras;
@@ -23,13 +22,13 @@ use crate::endpoint::Endpoint;
 use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
-use crate::frame_pool::{FramePool, be_nice};
+use crate::frame_pool::FramePool;
 use crate::gate::Gate;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
 use crate::library::Library;
-use crate::listener::{Door, Guests, Listener};
+use crate::listener::{self, Door, Guests, Listener};
 use crate::lobby::{Lobby, Reserve};
 use crate::messages::Service;
 use crate::picture_port::PicturePorts;
@@ -43,8 +42,8 @@ use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Threads that wait for the disk for lan_file.
+const FILE_THREADS: usize = 4;
 /// How long recordings may take to be completed when the house closes.
 const COMPLETION: Duration = Duration::from_secs(10);
 
@@ -69,8 +68,8 @@ pub struct Rooms {
     pub bots: Bots,
     /// Where lan_file learns what it offers.
     pub offer: Post<FileOffer>,
-    /// For what waits for the disk.
-    pub disk: Crew,
+    /// Threads that read what lan_file sends, as far as it is not in memory.
+    pub readers: Crew,
     pub hearers: Hearers,
     /// Buffers that wait for a listener who is too slow for the sound.
     pub sound_backlog: usize,
@@ -144,11 +143,12 @@ impl House {
         for (service, port) in ports {
             if let Some(port) = port {
                 let address = SocketAddr::new(settings.bind, port);
-                let bound = bind(address).map_err(|source| StartError::Bind {
-                    service,
-                    address,
-                    source,
-                })?;
+                let bound =
+                    listener::bind(service, address).map_err(|source| StartError::Bind {
+                        service,
+                        address,
+                        source,
+                    })?;
                 sockets.push((service, bound));
             }
         }
@@ -248,10 +248,9 @@ impl House {
             .lan_audio
             .as_ref()
             .map_or(1, LanAudio::backlog_buffers);
-        let lan_video = settings.lan_video.clone().unwrap_or_default();
-        let crew = Crew::start("camera", settings.arbiters.max(1), be_nice);
-        let crew = crew.map_err(StartError::Threads)?;
-        let cameras = Cameras::new(&lan_video, settings.jpeg_quality, crew);
+        let readers = Crew::start("file", settings.lan_file.iter().len() * FILE_THREADS, || {})
+            .map_err(StartError::Threads)?;
+        let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -274,7 +273,7 @@ impl House {
                     quiet: tumip.quiet,
                     bots: bots.clone(),
                     offer: household.offer.clone(),
-                    disk: storeroom.shelves.disk.clone(),
+                    readers: readers.clone(),
                     hearers: hearers.clone(),
                     sound_backlog,
                     cameras: cameras.clone(),
@@ -404,21 +403,4 @@ fn studio(settings: &Settings) -> Arc<Studio> {
     let recording = live.recording.clone();
     let recordings = recording.map(|limits| Arc::new(Recordings::new(folder.clone(), limits)));
     Arc::new(Studio::new(live.linger, live.chatroom_frames, recordings))
-}
-
-fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A house that is opened again at once gets its ports back; a running one keeps them.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    let listener: StdListener = socket.into();
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
 }

@@ -65,7 +65,7 @@ impl LanChatConnection {
                 // It is we who do not read.
                 this.expect_quiet(ctx);
             } else {
-                this.take_as_complete();
+                this.take_as_complete(ctx);
             }
         }));
     }
@@ -76,13 +76,19 @@ impl LanChatConnection {
         }
     }
 
-    /// What is unread is a text without a line end.
-    fn take_as_complete(&mut self) {
-        let unread = self.guest.link.take_unread();
-        if let Some(text) = wire::quiet_text(&unread) {
-            let mut all = BytesMut::new();
-            wire::encode_text(&mut all, &self.prefix, text);
-            self.say(all, 1);
+    /// What is unread is a text without a line end, all but the beginning of a character perhaps.
+    fn take_as_complete(&mut self, ctx: &mut Context<Self>) {
+        let mut unread = self.guest.link.take_unread();
+        let Some(text) = wire::quiet_text(&unread) else {
+            return;
+        };
+        let (mut all, used) = (BytesMut::new(), text.0.len());
+        wire::encode_text(&mut all, &self.prefix, text);
+        self.say(all, 1);
+        unread.drain(..used);
+        if !unread.is_empty() {
+            self.guest.link.give_unread(unread);
+            self.expect_quiet(ctx);
         }
     }
 }
@@ -126,7 +132,7 @@ impl Conversation for LanChatConnection {
 
     fn closed(&mut self, ctx: &mut Context<Self>) {
         self.disturbed(ctx);
-        self.take_as_complete();
+        self.take_as_complete(ctx);
         self.part(Parting::Dropped("the peer closed it".to_owned()), ctx);
     }
 }

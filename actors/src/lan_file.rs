@@ -4,7 +4,6 @@
 //! after the whole file, and a reset whenever there is less, also when the server is killed.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -24,16 +23,16 @@ use crate::house::Rooms;
 use crate::link::{LINGER, Link};
 use crate::messages::{Dismiss, Observation, Observe};
 use crate::pump::{give_scratch, take_scratch};
-use crate::send_file::{is_in_memory, send};
-use crate::socket::{SendBuffer, round_trip};
+use crate::send_file::{is_in_memory, read_in, send};
+use crate::socket::{SendBuffer, cork, round_trip};
 
 /// A peer whose answers take no longer is near: …
 const NEAR: Duration = Duration::from_millis(1);
-/// … so much on its way keeps it busy, and what is sent is read while it is still in the processor's
+/// … so much on its way, in full segments, keeps it busy, and is read while it is still in the processor's
 /// cache. The system would take some megabytes, which is slower. To those who are farther it may.
 const NEAR_BUFFER: usize = 256 * 1024;
 /// Bytes sent before others on this core have their turn.
-const STEP: usize = 1024 * 1024;
+const STRETCH: usize = 1024 * 1024;
 /// How often the system is asked whether the peer's has everything: doubled from this …
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// … up to this.
@@ -84,37 +83,35 @@ impl Actor for LanFileConnection {
         };
         let offer = self.rooms.offer.addr();
         let transfer = Transfer {
-            stream: Arc::new(link.into_stream()),
-            disk: self.rooms.disk.clone(),
+            stream: link.into_stream(),
+            readers: self.rooms.readers.clone(),
             stall: self.rooms.limits.stall,
             sent: self.sent.clone(),
+            ended: Cell::new(false),
         };
         let work = async move {
             let offered = match offer {
                 Some(offer) => offer.send(TakeOffer).await.unwrap_or(Err(NoOffer::Away)),
                 None => Err(NoOffer::Away),
             };
-            if matches!(&offered, Err(error) if error.is_ours()) {
-                transfer.resets_when_closed(true)?;
-            }
-            let version = offered?;
-            transfer.send(&version).await?;
-            Ok::<_, Broken>(version)
+            let given = transfer.give(offered).await;
+            (transfer, given)
         };
         tracing::Instrument::instrument(work, self.span.clone())
             .into_actor(self)
-            .map(|result, this, ctx| {
-                this.span.in_scope(|| this.report(result));
-                ctx.stop();
+            .then(|(transfer, given), this, _| {
+                this.span.in_scope(|| this.report(given));
+                async move { transfer.closed().await }.into_actor(this)
             })
+            .map(|(), _, ctx| ctx.stop())
             .spawn(ctx);
     }
 }
 
 impl LanFileConnection {
-    fn report(&self, result: Result<Arc<Version>, Broken>) {
+    fn report(&self, given: Result<Arc<Version>, Broken>) {
         let sent = self.sent.get();
-        match result {
+        match given {
             Ok(version) => tracing::info!(file = version.name, bytes = sent, "file sent"),
             Err(error @ Broken::Gone(_)) => tracing::info!(bytes = sent, %error, "left"),
             Err(error @ Broken::NoOffer(_)) => tracing::warn!(%error, "nothing to offer"),
@@ -125,33 +122,44 @@ impl LanFileConnection {
 
 /// What a transfer works with.
 struct Transfer {
-    /// Stays open as long as anybody works with it.
-    stream: Arc<TcpStream>,
-    disk: Crew,
+    stream: TcpStream,
+    /// For what waits for the disk.
+    readers: Crew,
     /// How long a reader may take nothing.
     stall: Duration,
     sent: Rc<Cell<u64>>,
+    /// Whether the end was a clean one.
+    ended: Cell<bool>,
 }
 
 impl Transfer {
+    /// Gives what there is to give, in full, or says why not.
+    async fn give(&self, offered: Result<Arc<Version>, NoOffer>) -> Result<Arc<Version>, Broken> {
+        match &offered {
+            Ok(version) => tokio::select! {
+                sent = self.send(version) => sent?,
+                () = self.stall() => return Err(Broken::Stalled(self.stall)),
+            },
+            // There may be something that we can't find: no clean end.
+            Err(error) if error.is_ours() => {}
+            Err(_) => self.end()?,
+        }
+        Ok(offered?)
+    }
+
     async fn send(&self, version: &Arc<Version>) -> Result<(), Broken> {
         tracing::info!(file = version.name, bytes = version.size, "file begins");
-        self.resets_when_closed(true)?;
-        if round_trip(&self.stream).is_some_and(|time| time <= NEAR) {
-            SockRef::from(&*self.stream).set_send_buffer_size(NEAR_BUFFER)?;
+        let near = round_trip(&self.stream).is_some_and(|time| time <= NEAR);
+        if near {
+            SockRef::from(&self.stream).set_send_buffer_size(NEAR_BUFFER)?;
+            cork(&self.stream, true)?;
         }
         let mut told = Instant::now();
         while self.sent.get() < version.size {
-            self.writable().await?;
             if !version.is_unchanged() {
                 return Err(Broken::Changed);
             }
-            match self.step(version).await {
-                Ok(0) => return Err(Broken::Changed),
-                Ok(sent) => self.sent.set(self.sent.get() + sent as u64),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error.into()),
-            }
+            self.stretch(version).await?;
             if told.elapsed() > REPORT {
                 told = Instant::now();
                 let (bytes, of) = (self.sent.get(), version.size);
@@ -159,75 +167,80 @@ impl Transfer {
             }
             tokio::task::yield_now().await;
         }
+        if near {
+            cork(&self.stream, false)?;
+        }
         // What is on its way is still the file's own memory.
         self.arrived().await?;
         if !version.is_unchanged() {
             return Err(Broken::Changed);
         }
-        self.resets_when_closed(false)?;
-        SockRef::from(&*self.stream).shutdown(Shutdown::Write)?;
-        self.closed().await;
-        Ok(())
+        Ok(self.end()?)
     }
 
-    /// Waits a while for the peer to close: it would be reset for what it has said and we have not read.
-    async fn closed(&self) {
-        let closing = async {
-            while self.stream.readable().await.is_ok() && self.discard().unwrap_or(false) {}
-        };
-        // One that does not close has all of the file.
-        let _ = timeout(LINGER, closing).await;
-    }
-
-    fn resets_when_closed(&self, resets: bool) -> io::Result<()> {
-        SockRef::from(&*self.stream).set_linger(resets.then_some(Duration::ZERO))
-    }
-
-    /// Sends some of the file: here if it is in memory, or where waiting for the disk does no harm.
-    async fn step(&self, version: &Arc<Version>) -> io::Result<usize> {
+    /// Sends the next part of the file. What is not in memory is read where waiting for the disk does no
+    /// harm, so that sending it does not wait.
+    async fn stretch(&self, version: &Arc<Version>) -> Result<(), Broken> {
         let at = self.sent.get();
-        let left = usize::try_from(version.size - at).unwrap_or(STEP);
-        let most = left.min(STEP);
-        if is_in_memory(&version.file, at, most) {
-            let stream = &self.stream;
-            return stream.try_io(Interest::WRITABLE, || {
-                send(stream.as_fd(), &version.file, at, most)
+        let length = usize::try_from(version.size - at).map_or(STRETCH, |left| left.min(STRETCH));
+        if !is_in_memory(&version.file, at, length) {
+            let version = version.clone();
+            let read = self.readers.run(move || read_in(&version.file, at, length));
+            let broken = || Err(io::Error::other("internal error"));
+            read.await.unwrap_or_else(broken)?;
+        }
+        let end = at + length as u64;
+        while self.sent.get() < end {
+            self.stream.writable().await?;
+            let at = self.sent.get();
+            let most = usize::try_from(end - at).unwrap_or(STRETCH);
+            let sent = self.stream.try_io(Interest::WRITABLE, || {
+                send(self.stream.as_fd(), &version.file, at, most)
             });
+            match sent {
+                Ok(0) => return Err(Broken::Changed),
+                Ok(sent) => self.sent.set(at + sent as u64),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let (stream, version) = (self.stream.clone(), version.clone());
-        let work = move || send(stream.as_fd(), &version.file, at, most);
-        let sent = self.disk.run(work).await;
-        let sent = sent.unwrap_or_else(|| Err(io::Error::other("internal error")));
-        if let Err(error) = &sent
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            // So that it is known here, too, and waited for.
-            let full = || io::Result::<()>::Err(error.kind().into());
-            let _ = self.stream.try_io(Interest::WRITABLE, full);
-        }
-        sent
-    }
-
-    async fn writable(&self) -> Result<(), Broken> {
-        self.progressing(async { Ok(self.stream.writable().await?) })
-            .await
+        Ok(())
     }
 
     /// Waits until the peer's system has everything that was sent; what the peer says is thrown away, or it
     /// would be reset.
-    async fn arrived(&self) -> Result<(), Broken> {
+    async fn arrived(&self) -> io::Result<()> {
         let mut pause = FIRST_PAUSE;
-        let all = async {
-            loop {
-                self.discard()?;
-                if self.stream.unacknowledged() == 0 {
-                    return Ok(());
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+        loop {
+            self.discard()?;
+            if self.stream.unacknowledged() == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Ends the connection cleanly. (The port's connections are reset when they are just closed.)
+    fn end(&self) -> io::Result<()> {
+        let socket = SockRef::from(&self.stream);
+        socket.set_linger(None)?;
+        socket.shutdown(Shutdown::Write)?;
+        self.ended.set(true);
+        Ok(())
+    }
+
+    /// After a clean end, a while for the peer to close its side, too: it would be reset for what it has
+    /// said and we have not read.
+    async fn closed(&self) {
+        let closing = async {
+            while self.stream.readable().await.is_ok() && self.discard().unwrap_or(false) {
+                tokio::task::yield_now().await;
             }
         };
-        self.progressing(all).await
+        if self.ended.get() {
+            let _ = timeout(LINGER, closing).await;
+        }
     }
 
     /// Throws away what the peer has said; false if it has closed its side.
@@ -241,20 +254,15 @@ impl Transfer {
         }
     }
 
-    /// What comes of `work`, unless the peer's system takes nothing for too long.
-    async fn progressing(
-        &self,
-        work: impl Future<Output = Result<(), Broken>>,
-    ) -> Result<(), Broken> {
-        let mut work = std::pin::pin!(work);
-        let mut waiting = self.stream.unacknowledged();
+    /// Comes back when the peer's system has taken nothing for so long.
+    async fn stall(&self) {
+        let taken = || (self.sent.get(), self.stream.unacknowledged());
+        let mut before = taken();
         loop {
-            if let Ok(result) = timeout(self.stall, &mut work).await {
-                return result;
-            }
-            let before = std::mem::replace(&mut waiting, self.stream.unacknowledged());
-            if waiting >= before {
-                return Err(Broken::Stalled(self.stall));
+            tokio::time::sleep(self.stall).await;
+            let now = taken();
+            if std::mem::replace(&mut before, now) == now {
+                return;
             }
         }
     }

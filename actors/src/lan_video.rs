@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix::prelude::*;
 use actix_rt::Arbiter;
@@ -23,6 +24,8 @@ use crate::pump::Pump;
 use crate::slots::Slot;
 use crate::studio::Feed;
 
+/// From its first byte on a camera has a place among few, and so long for its first good frame.
+const FIRST_FRAME: Duration = Duration::from_secs(30);
 /// The protocol has no word for an error; after so many the camera is let go.
 const MAX_FAULTS: u32 = 20;
 
@@ -67,7 +70,9 @@ impl LanVideoConnection {
             .map(|looked, this, ctx| {
                 this.frames += 1;
                 let broken = || Err(BadFrame::Internal("the log says why".to_owned()));
-                match looked.unwrap_or_else(broken) {
+                let (memory, looked) = looked.unwrap_or_else(|| (Vec::new(), broken()));
+                this.decoder.reuse(memory);
+                match looked {
                     Ok(Some(frame)) => this.show(frame, ctx),
                     Ok(None) => {}
                     Err(error) => this.refused(&error, ctx),
@@ -95,7 +100,8 @@ impl LanVideoConnection {
 
     fn go_on_air(&mut self, ctx: &mut Context<Self>) {
         self.introduced(ctx);
-        let number = self.cameras.number();
+        let address = self.guest.link.peer().ip().to_canonical();
+        let number = self.cameras.number(address);
         let name = number.channel();
         self.guest.link.set_user(name.clone());
         let span = self.guest.link.span();
@@ -120,11 +126,25 @@ impl LanVideoConnection {
         }
     }
 
+    fn take_place_among_cameras(&mut self, ctx: &mut Context<Self>) {
+        self.place = self.cameras.place();
+        if self.place.is_none() {
+            let rule = "lan_video.max_cameras are here already".to_owned();
+            return self.part(Parting::Fault(rule), ctx);
+        }
+        ctx.run_later(FIRST_FRAME, |this, ctx| {
+            if this.guest.link.user().is_none() {
+                let rule = format!("no good frame within {} s", FIRST_FRAME.as_secs());
+                this.part(Parting::Fault(rule), ctx);
+            }
+        });
+    }
+
     /// Lets a camera go of which no frame comes.
     fn expect_frames(&mut self, ctx: &mut Context<Self>) {
         let (stall, before) = (self.guest.rooms.limits.stall, self.frames);
         ctx.run_later(stall, move |this, ctx| {
-            if this.frames == before && this.channel.is_some() {
+            if this.frames == before && this.guest.link.user().is_some() {
                 let rule = format!("no frame for {} s", stall.as_secs());
                 this.part(Parting::Fault(rule), ctx);
             } else if this.guest.link.is_open() {
@@ -161,10 +181,8 @@ impl Conversation for LanVideoConnection {
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         // Who only connects takes no camera's place.
-        self.place = self.place.take().or_else(|| self.cameras.place());
         if self.place.is_none() {
-            let rule = "lan_video.max_cameras are here already".to_owned();
-            self.part(Parting::Fault(rule), ctx);
+            self.take_place_among_cameras(ctx);
         }
         let mut at = 0;
         while self.guest.link.is_open() && !self.guest.link.is_waiting() {

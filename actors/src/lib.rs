@@ -42,6 +42,8 @@ mod live_source;
 #[cfg(test)]
 mod live_supervision_tests;
 mod lobby;
+mod locks;
+mod memory;
 mod messages;
 mod outbound;
 #[cfg(test)]
@@ -97,6 +99,7 @@ pub use listener::Listener;
 pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
 pub use live_source::LiveSource;
 pub use lobby::Lobby;
+pub use memory::give_back_large_blocks;
 pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
 pub use picture_port::PicturePort;

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::Waker;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -21,6 +22,14 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes of a live channel that may be on their way to its viewer's system.
 pub const LIVE_BYTES: usize = 256 * 1024;
+
+/// How soon the system is asked again how many bytes of a live channel are on their way; doubled for a
+/// reader that has stopped.
+pub const LIVE_PAUSE: Duration = Duration::from_millis(5);
+/// A peer that has been silent for so long is asked by the systems whether it is still there, …
+const ALIVE_AFTER: Duration = Duration::from_secs(300);
+/// … so often.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Why a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +90,7 @@ pub struct Link {
     /// on their way to the peer's.
     pub(crate) live: Option<usize>,
     pub(crate) live_timer: Option<Pin<Box<Sleep>>>,
+    pub(crate) live_pause: Duration,
     pub(crate) stall: Duration,
     pub(crate) stall_timer: Option<Pin<Box<Sleep>>>,
     /// Wakes the pump; what is queued by a future or a timer of the actor comes after its turn.
@@ -102,6 +112,8 @@ impl Link {
         stream.set_nonblocking(true)?;
         let stream = TcpStream::from_std(stream)?;
         stream.set_nodelay(true)?;
+        let alive = TcpKeepalive::new().with_time(ALIVE_AFTER);
+        SockRef::from(&stream).set_tcp_keepalive(&alive.with_interval(ALIVE_INTERVAL))?;
         Ok(Link {
             stream,
             service,
@@ -116,6 +128,7 @@ impl Link {
             look_again: false,
             live: None,
             live_timer: None,
+            live_pause: LIVE_PAUSE,
             stall: limits.stall,
             stall_timer: None,
             waker: Waker::noop().clone(),

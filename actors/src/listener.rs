@@ -7,13 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use ipnet::IpNet;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
@@ -24,6 +25,7 @@ use crate::lan_chat::LanChatConnection;
 use crate::lan_file::LanFileConnection;
 use crate::lan_video::LanVideoConnection;
 use crate::link::Link;
+use crate::locks::locked;
 use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::seldom::Seldom;
 use crate::slots::{Slot, Slots};
@@ -32,6 +34,8 @@ use crate::tumip::TumipConnection;
 use crate::videochat::VideochatConnection;
 use crate::watch::{self, Post};
 
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
 /// The pause after an accept that failed, for lack of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections accepted before others on this core have their turn.
@@ -63,6 +67,35 @@ pub struct Door {
     pub post: Post<Listener>,
 }
 
+/// Binds the port of a service; says where it is.
+///
+/// # Errors
+/// The system's.
+pub fn bind(
+    service: Service,
+    address: SocketAddr,
+) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // A house that is opened again at once gets its ports back; a running one keeps them.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if service == Service::LanFile {
+        // A clean end means a whole file there. Its connections have this from the first moment on, also
+        // those that are refused or still wait when the server is killed.
+        socket.set_linger(Some(Duration::ZERO))?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener: std::net::TcpListener = socket.into();
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
 /// The connections of one service, by number, to be told when the house closes.
 #[derive(Clone, Default)]
 pub struct Guests(Arc<Mutex<GuestList>>);
@@ -74,17 +107,12 @@ struct GuestList {
 }
 
 impl Guests {
-    fn locked(&self) -> MutexGuard<'_, GuestList> {
-        // Each change leaves the list whole whatever happens between.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn remove(&self, id: u64) {
-        self.locked().here.remove(&id);
+        locked(&self.0).here.remove(&id);
     }
 
     fn len(&self) -> usize {
-        self.locked().here.len()
+        locked(&self.0).here.len()
     }
 }
 
@@ -146,7 +174,7 @@ impl Listener {
         let (arbiter, rooms) = self.door.cores[at].clone();
         let (guests, post) = (self.door.guests.clone(), self.door.post.clone());
         // Locked until the guest is on the list: one that ends at once is taken off after that.
-        let mut list = self.door.guests.locked();
+        let mut list = locked(&self.door.guests.0);
         let id = list.next_id;
         list.next_id += 1;
         let guest = watch::start(
@@ -272,7 +300,7 @@ impl Handler<CloseDoor> for Listener {
 
     fn handle(&mut self, _: CloseDoor, _: &mut Context<Self>) {
         self.door.closing.store(true, Ordering::Release);
-        for guest in self.door.guests.locked().here.values() {
+        for guest in locked(&self.door.guests.0).here.values() {
             guest.do_send(Dismiss);
         }
         self.tell_if_empty();

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::datagrams;
 use crate::live_channel::{LiveFrame, Publish};
+use crate::locks::locked;
 use crate::messages::{Observation, Observe};
 use crate::pump::{give_scratch, take_scratch};
 use crate::seldom::Seldom;
@@ -104,10 +105,7 @@ impl PicturePorts {
         let socket = match &self.range {
             None => bind(0),
             Some(range) => {
-                let mut none_until = self
-                    .none_until
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut none_until = locked(&self.none_until);
                 if Instant::now() < *none_until {
                     return Err(NO_PORT.to_owned());
                 }

@@ -16,7 +16,7 @@ use actix::prelude::*;
 use tokio::time::Instant;
 
 use crate::guest::Conversation;
-use crate::link::{LINGER, Link, Parting, Phase};
+use crate::link::{LINGER, LIVE_PAUSE, Link, Parting, Phase};
 use crate::socket::SendBuffer;
 
 /// Bytes read at once.
@@ -24,8 +24,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Reads before others on this core have their turn.
 const READS_A_TURN: usize = 4;
 
-/// How often the system is asked how many bytes of a live channel are on their way.
-const LIVE_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause before the system is asked again how many bytes of a live channel are on their way.
+const LONGEST_LIVE_PAUSE: Duration = Duration::from_millis(80);
 
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -138,16 +138,17 @@ fn poll_frames_gone(link: &mut Link, cx: &mut TaskContext<'_>) -> Poll<()> {
         && link.outbound.has_written_frames()
     {
         if link.stream.unacknowledged() <= most {
-            link.live_timer = None;
+            (link.live_timer, link.live_pause) = (None, LIVE_PAUSE);
             break;
         }
         let timer = link
             .live_timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LIVE_PAUSE)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(link.live_pause)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         link.live_timer = None;
+        link.live_pause = (link.live_pause * 2).min(LONGEST_LIVE_PAUSE);
     }
     Poll::Ready(())
 }

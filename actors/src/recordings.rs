@@ -5,7 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
 use crate::live_channel::LiveFrame;
+use crate::locks::locked;
 use crate::settings::Recording;
 use crate::slots::{Slot, Slots};
 
@@ -84,7 +85,7 @@ impl Recordings {
 
     /// Waits for this thread when the house closes.
     pub fn wait_for(&self, thread: JoinHandle<()>) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = locked(&self.threads);
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
     }
@@ -92,7 +93,7 @@ impl Recordings {
     /// Waits until all recordings are complete, at most for `patience`. Their recorders must be gone.
     pub fn complete(&self, patience: Duration) {
         let due = Clock::now() + patience;
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = locked(&self.threads);
         while threads.iter().any(|thread| !thread.is_finished()) && Clock::now() < due {
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 
+/// Bytes read at once.
+const PIECE: usize = 128 * 1024;
 /// One byte in so many is asked for, to see whether a file is in memory: the system reads files in
 /// pieces of about this size.
 #[cfg(target_os = "linux")]
 const PROBE: u64 = 128 * 1024;
 
-/// Sends at most `most` bytes of `file` from `offset` on to a socket; says how many, 0 past the end. May
-/// wait for the disk, but not for the peer if the socket doesn't block.
+/// Sends at most `most` bytes of `file` from `offset` on to a socket; says how many, 0 past the end. Waits
+/// for the disk where they are not in memory.
 ///
 /// # Errors
 /// The file's or the socket's; `WouldBlock` if it takes nothing now.
@@ -29,6 +32,23 @@ pub fn send(socket: BorrowedFd<'_>, file: &File, offset: u64, most: usize) -> io
             },
         }
     }
+}
+
+/// Reads so much of `file` into the system's memory; waits for the disk.
+///
+/// # Errors
+/// The file's.
+pub fn read_in(file: &File, offset: u64, length: usize) -> io::Result<()> {
+    let mut piece = vec![0; length.min(PIECE)];
+    let (mut at, end) = (offset, offset + length as u64);
+    while at < end {
+        match file.read_at(&mut piece, at)? {
+            // It has become shorter, which is seen when it is sent.
+            0 => break,
+            read => at += read as u64,
+        }
+    }
+    Ok(())
 }
 
 /// Whether so much of `file` is in memory, as far as a few bytes of it tell; if it is, sending it does
@@ -63,8 +83,7 @@ fn byte_is_in_memory(file: &File, at: u64) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub fn send(socket: BorrowedFd<'_>, file: &File, offset: u64, most: usize) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
-    use std::os::unix::fs::FileExt;
-    let mut bytes = vec![0; most.min(256 * 1024)];
+    let mut bytes = vec![0; most.min(PIECE)];
     let read = file.read_at(&mut bytes, offset)?;
     // SAFETY: the descriptor is open as long as it is borrowed, and the first `read` bytes are there.
     let sent = unsafe { libc::write(socket.as_raw_fd(), bytes.as_ptr().cast(), read) };

@@ -118,7 +118,22 @@ pub fn round_trip(stream: &TcpStream) -> Option<Duration> {
     };
     // SAFETY: a struct of integers, all of them zero or written to.
     let info = unsafe { info.assume_init() };
-    (result == 0).then(|| Duration::from_micros(info.tcpi_rtt.into()))
+    // 0 if it was not measured, as after a flood of connections.
+    (result == 0 && info.tcpi_rtt > 0).then(|| Duration::from_micros(info.tcpi_rtt.into()))
+}
+
+/// Whether only full segments go out, however little comes at once.
+///
+/// # Errors
+/// The socket's.
+#[cfg(target_os = "linux")]
+pub fn cork(stream: &TcpStream, corked: bool) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_cork(corked)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn cork(_: &TcpStream, _: bool) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]

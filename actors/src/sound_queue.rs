@@ -1,10 +1,12 @@
 //! Samples on their way from whoever reads them to the timeline that plays them.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use playhouse_media::SAMPLE_RATE;
+
+use crate::locks::locked;
 
 /// Samples read ahead, at most.
 const AHEAD: usize = SAMPLE_RATE as usize;
@@ -32,7 +34,7 @@ struct Inner {
 impl SoundQueue {
     /// Takes `samples` of a source that is read as fast as there is room; waits for it, or until `stopped`.
     pub fn put(&self, samples: &[i16], stopped: impl Fn() -> bool) {
-        let mut inner = self.locked();
+        let mut inner = locked(&self.inner);
         inner.live = false;
         while inner.samples.len() >= AHEAD && !stopped() {
             let waited = self.room.wait_timeout(inner, LOOK);
@@ -43,7 +45,7 @@ impl SoundQueue {
 
     /// Takes `samples` of a live source. One that is ahead of our clock loses the oldest.
     pub fn put_live(&self, samples: &[i16]) {
-        let mut inner = self.locked();
+        let mut inner = locked(&self.inner);
         inner.live = true;
         inner.samples.extend(samples);
         if inner.samples.len() > AHEAD {
@@ -54,7 +56,7 @@ impl SoundQueue {
 
     /// The next `count` samples, or `None` if they are not there yet.
     pub fn take(&self, count: usize) -> Option<Vec<i16>> {
-        let mut inner = self.locked();
+        let mut inner = locked(&self.inner);
         let wanted = match inner.filling {
             true => count + CUSHION,
             false => count,
@@ -67,11 +69,6 @@ impl SoundQueue {
         let taken = inner.samples.drain(..count).collect();
         self.room.notify_one();
         Some(taken)
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Inner> {
-        // Each change leaves the row whole whatever happens between.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,7 +102,7 @@ mod tests {
                 Some(samples) => all.extend(samples),
                 None => thread::yield_now(),
             }
-            assert!(queue.locked().samples.len() < AHEAD + 1000);
+            assert!(locked(&queue.inner).samples.len() < AHEAD + 1000);
         }
         reader.join().unwrap();
         assert_eq!(all, row(0, 300_000));

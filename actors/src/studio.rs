@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::WeakAddr;
@@ -11,6 +11,7 @@ use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 
 use crate::live_channel::LiveChannel;
+use crate::locks::locked;
 use crate::recordings::Recordings;
 use crate::watch;
 
@@ -72,7 +73,7 @@ impl Studio {
     /// The channel of this name, for whoever has pictures for it. One that does not run is started on
     /// `arbiter`, and goes on air with its first picture.
     pub fn open(self: &Arc<Self>, name: &Arc<str>, arbiter: &ArbiterHandle) -> Feed {
-        let mut channels = self.locked();
+        let mut channels = locked(&self.channels);
         if let Some(entry) = channels.get(name)
             && let Some(channel) = entry.channel.upgrade()
             && channel.connected()
@@ -97,7 +98,7 @@ impl Studio {
 
     /// Channel `id` is on air, or not any more.
     pub fn set_on_air(&self, name: &str, id: u64, on_air: bool) {
-        let mut channels = self.locked();
+        let mut channels = locked(&self.channels);
         if let Some(entry) = channels.get_mut(name).filter(|entry| entry.id == id) {
             entry.on_air = on_air;
         }
@@ -105,7 +106,7 @@ impl Studio {
 
     /// Channel `id` is gone.
     pub fn closed(&self, name: &str, id: u64) {
-        let mut channels = self.locked();
+        let mut channels = locked(&self.channels);
         if channels.get(name).is_some_and(|entry| entry.id == id) {
             channels.remove(name);
         }
@@ -113,14 +114,14 @@ impl Studio {
 
     /// The names of what is on air, sorted.
     pub fn names(&self) -> Vec<String> {
-        let channels = self.locked();
+        let channels = locked(&self.channels);
         let on_air = channels.iter().filter(|(_, entry)| entry.on_air);
         on_air.map(|(name, _)| name.to_string()).collect()
     }
 
     /// The channel of this name, if it is on air.
     pub fn find(&self, name: &str) -> Option<Broadcast> {
-        let channels = self.locked();
+        let channels = locked(&self.channels);
         let (name, entry) = channels.get_key_value(name)?;
         Some(Broadcast {
             name: name.clone(),
@@ -130,13 +131,8 @@ impl Studio {
 
     /// All channels that run.
     pub fn channels(&self) -> Vec<Addr<LiveChannel>> {
-        let channels = self.locked();
+        let channels = locked(&self.channels);
         let running = channels.values().map(|entry| entry.channel.upgrade());
         running.flatten().collect()
-    }
-
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
-        // Each change leaves the map whole whatever happens between.
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

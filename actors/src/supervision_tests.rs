@@ -139,7 +139,6 @@ impl Fixture {
 
     /// What the connections of core 0 can reach.
     pub(crate) fn rooms(&self) -> Arc<Rooms> {
-        let crew = Crew::start("test", 1, || {}).unwrap();
         Arc::new(Rooms {
             lobby: self.house.household.lobby.clone(),
             floor: self.house.household.floors[0].clone(),
@@ -167,10 +166,10 @@ impl Fixture {
                 time_limit: PATIENCE,
             },
             offer: self.house.household.offer.clone(),
-            disk: crew.clone(),
+            readers: Crew::start("test", 1, || {}).unwrap(),
             hearers: Hearers::default(),
             sound_backlog: 1,
-            cameras: Cameras::new(&LanVideo::default(), self.settings.jpeg_quality, crew),
+            cameras: Cameras::start(&self.settings).unwrap(),
         })
     }
 

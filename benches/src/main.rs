@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+mod chat_load;
 mod chunks;
 mod cores;
 mod echo;
 mod fanout;
 mod idle;
+mod lan_chat;
+mod lan_file;
 mod live;
 mod packetchat;
 mod server;
@@ -33,6 +36,12 @@ enum What {
     Packetchat,
     /// Pictures of a live channel: their age, and how many a second, against a bare relay
     Live,
+    /// A file sent by lan_file, against nginx
+    #[value(name = "lan_file")]
+    LanFile,
+    /// Lines of lan_chat delivered a second, against redis-server
+    #[value(name = "lan_chat")]
+    LanChat,
     /// The UDP echo itself
     #[value(hide = true)]
     Echo,
@@ -53,10 +62,10 @@ struct Args {
     /// How often each figure is taken; the median is shown
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds for each figure of the fan-out
+    /// Seconds for each figure of the fan-out, and of lan_chat
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Messages of the fan-out that may be on their way to a receiver
+    /// Messages of the fan-out, and of lan_chat, that may be on their way to a receiver
     #[arg(long, default_value_t = 2048)]
     window: u64,
     /// Size of the file that one packetchat client sends and gets
@@ -96,6 +105,12 @@ fn main() -> Outcome {
     if matches!(args.what, What::All | What::Live) {
         live::run(&playhouse, &args.videos, args.rounds, args.live_seconds)?;
     }
+    if matches!(args.what, What::All | What::LanFile) {
+        lan_file::run(&playhouse, args.rounds)?;
+    }
+    if matches!(args.what, What::All | What::LanChat) {
+        lan_chat::run(&playhouse, args.rounds, args.seconds, args.window)?;
+    }
     Ok(())
 }
 
@@ -119,8 +134,9 @@ impl Figure {
 
 /// One line of the result: both figures and the ratio.
 pub fn compare(what: &str, unit: &str, ours: &Figure, theirs: &Figure, name: &str) {
+    let digits = if ours.median < 100.0 { 2 } else { 0 };
     println!(
-        "{what:<28} playhouse {:>11.0} {unit} ({:.0}–{:.0})   {name} {:>11.0} {unit} ({:.0}–{:.0})   {:.2} ×",
+        "{what:<28} playhouse {:>11.digits$} {unit} ({:.digits$}–{:.digits$})   {name} {:>11.digits$} {unit} ({:.digits$}–{:.digits$})   {:.2} ×",
         ours.median,
         ours.least,
         ours.most,

@@ -18,6 +18,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Those of all of playhouse's services, by name.
     services: serde_json::Value,
+    /// Whether it has children of its own, which it has to end itself.
+    is_parent: bool,
     _folder: Option<TempDir>,
 }
 
@@ -36,6 +38,20 @@ impl Server {
             ("PLAYHOUSE__PACKETCHAT__MAX_SESSIONS", "100000"),
         ];
         Server::start(binary, no_videos.path(), &keys, "packetchat")
+    }
+
+    /// playhouse with this file on offer; `address` is lan_file's.
+    pub fn lan_file(binary: &Path, offer: &Path) -> Outcome<Server> {
+        let no_videos = tempfile::tempdir()?;
+        let offer = offer.to_str().ok_or("a path that is no text")?;
+        let keys = [("PLAYHOUSE__LAN_FILE__OFFER", offer)];
+        Server::start(binary, no_videos.path(), &keys, "lan_file")
+    }
+
+    /// playhouse; `address` is lan_chat's.
+    pub fn lan_chat(binary: &Path) -> Outcome<Server> {
+        let no_videos = tempfile::tempdir()?;
+        Server::start(binary, no_videos.path(), &[], "lan_chat")
     }
 
     fn start(
@@ -61,6 +77,12 @@ impl Server {
             .env("PLAYHOUSE__TUMIP__PORT", "0")
             .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
             .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
+            .env("PLAYHOUSE__LAN_FILE__PORT", "0")
+            .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
+            .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
+            .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
+            // Nobody listens, and the sample is not among the videos of each comparison.
+            .env("PLAYHOUSE__LAN_AUDIO__SOURCE", "tone")
             .env("PLAYHOUSE__CHATROOM__ENABLED", "false")
             .env("PLAYHOUSE__LOG__LEVEL", "warn")
             // The pauses around prompts would only lengthen the time until thousands are in.
@@ -72,6 +94,7 @@ impl Server {
             child,
             address: ([127, 0, 0, 1], 0).into(),
             services: serde_json::Value::Null,
+            is_parent: false,
             _folder: Some(folder),
         };
         let since = Instant::now();
@@ -135,33 +158,89 @@ impl Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
             services: serde_json::Value::Null,
+            is_parent: false,
             _folder: None,
         })
     }
 
     /// redis-server without persistence and without limits for slow subscribers.
     pub fn redis() -> Outcome<Server> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--client-output-buffer-limit", "pubsub 0 0 0"])
             .args(["--maxclients", "10000", "--port", &port.to_string()])
             .stdout(Stdio::null())
             .spawn()?;
-        let server = Server {
+        let mut server = Server {
             child,
             address: ([127, 0, 0, 1], port).into(),
             services: serde_json::Value::Null,
+            is_parent: false,
             _folder: None,
         };
+        server.once_it_listens("redis-server")?;
+        Ok(server)
+    }
+
+    /// nginx that sends the files of `root` as quickly as it can: `sendfile`, a worker for each core, no log.
+    /// `listen` is what its line of that name says beside the address.
+    pub fn nginx(root: &Path, listen: &str) -> Outcome<Server> {
+        let port = free_port()?;
+        let folder = tempfile::tempdir()?;
+        let [configuration, log] = ["nginx.conf", "log"].map(|name| folder.path().join(name));
+        // SAFETY: a plain system call.
+        let user = match unsafe { libc::geteuid() } {
+            // Its workers would become somebody else, who may not look into `root`.
+            0 => "user root;",
+            _ => "",
+        };
+        let text = format!(
+            "daemon off; worker_processes auto; pid pid; error_log stderr; {user}
+             events {{ worker_connections 1024; }}
+             http {{
+                 access_log off; sendfile on; tcp_nopush on;
+                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                 server {{ listen 127.0.0.1:{port} {listen}; root \"{}\"; }}
+             }}\n",
+            root.display(),
+        );
+        std::fs::write(&configuration, text)?;
+        let search = std::env::var("PATH").unwrap_or_default();
+        let child = Command::new("nginx")
+            // Debian has it where only root looks.
+            .env("PATH", format!("{search}:/usr/sbin"))
+            .arg("-p")
+            .arg(folder.path())
+            .arg("-c")
+            .arg(&configuration)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log)?)
+            .spawn()
+            .map_err(|e| format!("nginx: {e}"))?;
+        let mut server = Server {
+            child,
+            address: ([127, 0, 0, 1], port).into(),
+            services: serde_json::Value::Null,
+            is_parent: true,
+            _folder: Some(folder),
+        };
+        match server.once_it_listens("nginx") {
+            Ok(()) => Ok(server),
+            Err(e) => Err(format!("{e}: {}", std::fs::read_to_string(&log)?).into()),
+        }
+    }
+
+    fn once_it_listens(&mut self, name: &str) -> Outcome {
         let since = Instant::now();
-        while TcpStream::connect(server.address).is_err() {
-            if since.elapsed() > START {
-                return Err("redis-server does not start".into());
+        while TcpStream::connect(self.address).is_err() {
+            if since.elapsed() > START || self.child.try_wait()?.is_some() {
+                return Err(format!("{name} does not start").into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(server)
+        Ok(())
     }
 
     /// Resident memory, in bytes.
@@ -193,7 +272,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself, which the figures would have shown.
-        let _ = self.child.kill();
+        if self.is_parent && matches!(self.child.try_wait(), Ok(None)) {
+            let id = self.child.id().cast_signed();
+            // SAFETY: a plain system call; the child has not been waited for, so the number is its own.
+            let _ = unsafe { libc::kill(id, libc::SIGTERM) };
+        } else {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
+}
+
+fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

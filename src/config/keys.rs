@@ -189,6 +189,23 @@ impl Config {
         Offer::new(OsString::from(&self.lan_file.offer))
     }
 
+    /// Files that keys name, which may come later, but not by a mistake in their names.
+    pub fn named_files(&self) -> Vec<(&'static str, PathBuf)> {
+        let (file, audio) = (&self.lan_file, &self.lan_audio);
+        let mut files = Vec::new();
+        if file.enabled && file.offer.contains('/') {
+            files.push(("lan_file.offer", PathBuf::from(&file.offer)));
+        }
+        if audio.enabled
+            && let Sound::Address(address) = audio.sound()
+            && !address.contains("://")
+            && !address.starts_with("device:")
+        {
+            files.push(("lan_audio.source", PathBuf::from(address)));
+        }
+        files
+    }
+
     /// What the actors work with.
     pub fn settings(&self) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -219,10 +219,15 @@ impl Config {
             (1..=10_000).contains(&video.max_cameras),
             "1 to 10000",
         );
-        if let Sound::Address(address) = audio.sound()
-            && let Err(e) = check_live_address(&address)
-        {
-            rule("lan_audio.source", false, &e.to_string());
+        if let Sound::Address(address) = audio.sound() {
+            rule(
+                "lan_audio.source",
+                !address.is_empty(),
+                "sample, tone, a file, scheme://… or device:FORMAT:NAME",
+            );
+            if let Err(e) = check_live_address(&address) {
+                rule("lan_audio.source", false, &e.to_string());
+            }
         }
         let (videochat, chatroom) = (&self.videochat, &self.chatroom);
         let tcp = [

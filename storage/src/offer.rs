@@ -111,6 +111,7 @@ impl Folder {
                     .and_then(|()| file.sync_all())
             })
             .and_then(|()| fs::rename(&beside, &path))
+            .and_then(|()| File::open(self.root())?.sync_all())
             .at(&path, "write")
     }
 }

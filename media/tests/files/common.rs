@@ -1,10 +1,11 @@
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use playhouse_media::{Clip, JpegEncoder, Picture};
 use tempfile::TempDir;
+
+pub use crate::support::*;
 
 /// What an `ffmpeg` command line makes, as the bytes of a file.
 pub fn video(source: &str, arguments: &[&str]) -> Vec<u8> {
@@ -13,27 +14,12 @@ pub fn video(source: &str, arguments: &[&str]) -> Vec<u8> {
 
 pub fn video_from(input: &[&str], arguments: &[&str]) -> Vec<u8> {
     playhouse_media::init();
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("made");
     let container = if arguments.contains(&"-f") {
         &[][..]
     } else {
         &["-f", "mp4"]
     };
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(input)
-        .args(arguments)
-        .args(container)
-        .arg(&path)
-        .output()
-        .expect("the ffmpeg command is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    fs::read(path).unwrap()
+    made_from(input, &[arguments, container].concat())
 }
 
 pub const X264: [&str; 10] = [

@@ -11,3 +11,5 @@ mod live;
 mod movies;
 mod network;
 mod probing;
+#[path = "../support/mod.rs"]
+mod support;

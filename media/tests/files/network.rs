@@ -1,6 +1,6 @@
 //! Live sources on the network, played by small servers in here.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,54 +15,6 @@ use crate::live::{LONG, dues, identities, jpegs, open, refusal, take};
 const SHORT: Duration = Duration::from_millis(300);
 /// For a source that does send something.
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A server for one connection; its `host:port`.
-fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || serve(listener.accept().unwrap().0));
-    place
-}
-
-/// Takes what comes until the other side closes.
-fn wait_for_end(mut stream: TcpStream) {
-    while stream.read(&mut [0; 1000]).is_ok_and(|length| length > 0) {}
-}
-
-/// Sends `bytes` and then closes, or stays silent.
-fn serve_bytes(bytes: Vec<u8>, close: bool) -> String {
-    serve(move |mut stream| {
-        // The other side may have had enough.
-        let _ = stream.write_all(&bytes);
-        if !close {
-            wait_for_end(stream);
-        }
-    })
-}
-
-/// Up to the empty line.
-fn read_request(stream: &mut TcpStream) -> String {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        request.extend(byte);
-    }
-    String::from_utf8(request).unwrap()
-}
-
-/// Answers one HTTP request.
-fn serve_http(head: &str, body: &[u8], close: bool) -> String {
-    let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n");
-    let answer = [head.as_bytes(), body].concat();
-    serve(move |mut stream| {
-        read_request(&mut stream);
-        let _ = stream.write_all(&answer);
-        if !close {
-            wait_for_end(stream);
-        }
-    })
-}
 
 fn transport_stream(b_frames: &str) -> Vec<u8> {
     let x264 = ["-c:v", "libx264", "-crf", "8", "-g", "12", "-bf", b_frames];

@@ -1,12 +1,13 @@
 use std::f64::consts::TAU;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use playhouse_media::{AudioInput, LiveError};
 use tempfile::TempDir;
+
+pub use crate::support::*;
 
 pub const LONG: Duration = Duration::from_secs(3600);
 /// More is a step, and no longer "some thousands".
@@ -66,24 +67,6 @@ pub fn take_all(input: &mut AudioInput) -> (Vec<i16>, LiveError) {
 /// What an `ffmpeg` command line makes, as the bytes of a file.
 pub fn made(source: &str, arguments: &[&str]) -> Vec<u8> {
     made_from(&["-f", "lavfi", "-i", source], arguments)
-}
-
-pub fn made_from(input: &[&str], arguments: &[&str]) -> Vec<u8> {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("made");
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(input)
-        .args(arguments)
-        .arg(&path)
-        .output()
-        .expect("the ffmpeg command is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    fs::read(path).unwrap()
 }
 
 /// The format tags of WAV.

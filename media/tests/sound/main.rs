@@ -6,4 +6,6 @@ mod common;
 mod network;
 mod pcm;
 mod sources;
+#[path = "../support/mod.rs"]
+mod support;
 mod tone;

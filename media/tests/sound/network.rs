@@ -1,7 +1,6 @@
 //! Sound from the network, sent by small servers in here.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,46 +14,6 @@ const SHORT: Duration = Duration::from_millis(300);
 /// For a source that does send something.
 const SECOND: Duration = Duration::from_secs(1);
 const TONE: &str = "sine=frequency=440:duration=3:sample_rate=48000";
-
-/// A server for one connection; its `host:port`.
-fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
-    playhouse_media::init();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || serve(listener.accept().unwrap().0));
-    place
-}
-
-/// Takes what comes until the other side closes.
-fn wait_for_end(mut stream: TcpStream) {
-    while stream.read(&mut [0; 1000]).is_ok_and(|length| length > 0) {}
-}
-
-/// Sends `bytes` and then closes, or stays silent.
-fn serve_bytes(bytes: Vec<u8>, close: bool) -> String {
-    serve(move |mut stream| {
-        // The other side may have had enough.
-        let _ = stream.write_all(&bytes);
-        if !close {
-            wait_for_end(stream);
-        }
-    })
-}
-
-/// Answers one HTTP request.
-fn serve_http(head: &str, body: &[u8]) -> String {
-    let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n");
-    let answer = [head.as_bytes(), body].concat();
-    serve(move |mut stream| {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.extend(byte);
-        }
-        let _ = stream.write_all(&answer);
-    })
-}
 
 fn transport_stream() -> Vec<u8> {
     made(TONE, &["-c:a", "aac", "-f", "mpegts"])
@@ -148,7 +107,7 @@ fn a_radio_is_heard_as_it_comes() {
         TONE,
         &["-c:a", "libmp3lame", "-write_xing", "0", "-f", "mp3"],
     );
-    let place = serve_http("Content-Type: audio/mpeg\r\nicy-name: x", &sound);
+    let place = serve_http("Content-Type: audio/mpeg\r\nicy-name: x", &sound, true);
     let mut input = open(&format!("http://{place}/radio")).unwrap();
     assert!(!input.runs_ahead());
     assert_hertz(&take(&mut input, 2 * 44_100), 440.0);
@@ -159,7 +118,7 @@ fn a_recording_on_the_network_is_for_the_caller_to_pace() {
     let samples = noise(60_000);
     let sound = wav_16(1, 44_100, &samples);
     let head = format!("Content-Type: audio/wav\r\nContent-Length: {}", sound.len());
-    let place = serve_http(&head, &sound);
+    let place = serve_http(&head, &sound, true);
     let mut input = open(&format!("http://{place}/sound.wav")).unwrap();
     assert!(input.runs_ahead());
     let (heard, error) = take_all(&mut input);

@@ -46,9 +46,14 @@ pub fn decode_text(input: &[u8]) -> Step<Text<'_>> {
     }
 }
 
-/// What is unread as a text, whose sender has been quiet for so long that no line end is to come.
+/// What is unread as a text, whose sender has been quiet for so long that no line end is to come. The
+/// beginning of a character stays for the next time, unless there is nothing else.
 pub fn quiet_text(input: &[u8]) -> Option<Text<'_>> {
-    (!input.is_empty()).then_some(Text(input))
+    let whole = match whole_characters(input) {
+        0 => input.len(),
+        whole => whole,
+    };
+    (whole > 0).then_some(Text(&input[..whole]))
 }
 
 /// How much of `text` does not end in the middle of a UTF-8 character; all of it if it is no UTF-8.
@@ -146,6 +151,14 @@ impl FrameDecoder {
         })
     }
 
+    /// Takes the memory of a frame that was decoded here back, for the next one.
+    pub fn reuse(&mut self, mut memory: Vec<u8>) {
+        if self.length.is_none() {
+            memory.clear();
+            self.frame = memory;
+        }
+    }
+
     /// Whether part of a frame is here.
     pub fn is_amid(&self) -> bool {
         self.length.is_some()
@@ -204,6 +217,9 @@ mod tests {
         assert_eq!(decode_text(b""), Step::More { used: 0 });
         assert_eq!(quiet_text(b"thr"), Some(Text(b"thr")));
         assert_eq!(quiet_text(b""), None);
+        let euro = "5 €".as_bytes();
+        assert_eq!(quiet_text(&euro[..4]), Some(Text(b"5 ")));
+        assert_eq!(quiet_text(&euro[2..4]), Some(Text(&euro[2..4])));
     }
 
     #[test]
@@ -329,6 +345,12 @@ mod tests {
             }
         }
         assert!(!decoder.is_amid());
+        decoder.reuse(vec![1; 100]);
+        assert_eq!(frames(&[LONG, LONG].concat(), &[]).unwrap().len(), 2);
+        let kept = decoder.decode(LONG).unwrap();
+        assert!(
+            matches!(kept, Step::Got { message: Frame(frame), .. } if frame == LONG[8..] && frame.capacity() == 100)
+        );
     }
 
     proptest! {
