@@ -21,6 +21,7 @@ mod file_store;
 mod floor;
 mod follower;
 mod frame_pool;
+mod free_name;
 mod gate;
 mod guest;
 mod house;

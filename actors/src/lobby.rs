@@ -16,6 +16,7 @@ use playhouse_protocols::wire;
 use tokio::time::Instant;
 
 use crate::floor::{Announce, Floor, Seat, Tell, Vacate};
+use crate::free_name::free_name;
 use crate::inbox::{Fate, Sender};
 use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service, Words};
 use crate::watch::Post;
@@ -218,36 +219,6 @@ impl Lobby {
         }
     }
 
-    /// `wanted` if nobody has it, else a free one of `wanted-2`, `wanted-3`, … Merged lists
-    /// separate names with commas, so names have none.
-    fn free_name(&self, wanted: &str, person: u64) -> Arc<str> {
-        let spaced = wanted.replace(',', " ");
-        let wanted = match spaced.trim() {
-            "" => "guest",
-            name => name,
-        };
-        if *self.names.get(wanted).unwrap_or(&person) == person {
-            return wanted.into();
-        }
-        let numbered = |n: u64| format!("{wanted}-{n}");
-        let is_taken = |n| self.names.contains_key(numbered(n).as_str());
-        // Thousands may want the same name, the address of a whole company for instance: not all of them
-        // are tried.
-        let mut free = 2;
-        while is_taken(free) {
-            free *= 2;
-        }
-        let mut taken = free / 2;
-        while taken + 1 < free {
-            let middle = taken.midpoint(free);
-            match is_taken(middle) {
-                true => taken = middle,
-                false => free = middle,
-            }
-        }
-        numbered(free).into()
-    }
-
     fn admit(&mut self, present: Present) {
         let person = &present.person;
         self.names.insert(person.name.clone(), person.id);
@@ -388,7 +359,12 @@ impl Handler<Join> for Lobby {
     type Result = Arc<Person>;
 
     fn handle(&mut self, join: Join, ctx: &mut Context<Self>) -> Arc<Person> {
-        let name = self.free_name(&join.wanted, join.person);
+        let is_taken = |name: &str| {
+            self.names
+                .get(name)
+                .is_some_and(|&person| person != join.person)
+        };
+        let name: Arc<str> = free_name(&join.wanted, is_taken).into();
         let person = Arc::new(Person {
             id: join.person,
             entry: match join.key.as_str() {

@@ -147,7 +147,7 @@ pub enum Sound {
 }
 
 /// How lan_video is set up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LanVideo {
     /// TCP; 0 lets the system choose.
     pub port: u16,

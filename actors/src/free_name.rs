@@ -1,0 +1,72 @@
+//! Names that nobody else in the house has.
+
+/// `wanted` if it is not taken, else a free one of `wanted-2`, `wanted-3`, … Merged lists separate names
+/// with commas, so names have none.
+pub fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let spaced = wanted.replace(',', " ");
+    let wanted = match spaced.trim() {
+        "" => "guest",
+        name => name,
+    };
+    if !is_taken(wanted) {
+        return wanted.to_owned();
+    }
+    let numbered = |n: u64| format!("{wanted}-{n}");
+    let is_taken = |n| is_taken(&numbered(n));
+    // Thousands may want the same name, the address of a whole company for instance: not all of them are
+    // tried.
+    let mut free = 2;
+    while is_taken(free) {
+        free *= 2;
+    }
+    let mut taken = free / 2;
+    while taken + 1 < free {
+        let middle = taken.midpoint(free);
+        match is_taken(middle) {
+            true => taken = middle,
+            false => free = middle,
+        }
+    }
+    numbered(free)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn take(names: &mut HashSet<String>, wanted: &str) -> String {
+        let name = free_name(wanted, |name| names.contains(name));
+        assert!(names.insert(name.clone()), "{name} was taken");
+        name
+    }
+
+    #[test]
+    fn who_comes_later_gets_a_number() {
+        let mut names = HashSet::new();
+        for expected in ["anna", "anna-2", "anna-3", "anna-4", "anna-5"] {
+            assert_eq!(take(&mut names, "anna"), expected);
+        }
+        assert_eq!(take(&mut names, " a, b ,"), "a  b");
+        assert_eq!(take(&mut names, ","), "guest");
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_unique_whoever_leaves(leaving in proptest::collection::vec(0..200_usize, 0..150)) {
+            let mut names = HashSet::new();
+            let all: Vec<_> = (0..200).map(|_| take(&mut names, "10.0.0.1")).collect();
+            for n in &leaving {
+                names.remove(&all[*n]);
+            }
+            let left = names.len();
+            for come in 1..=100 {
+                take(&mut names, "10.0.0.1");
+                prop_assert_eq!(names.len(), left + come);
+            }
+        }
+    }
+}
