@@ -43,14 +43,15 @@ pub enum Command {
     Offer {
         #[command(flatten)]
         layers: LayerArgs,
-        /// The name of a file of the house, a path, or "latest" for the newest file of the house
+        /// A path, the name or the number of a file of the house, or "latest" for the newest one (the sample
+        /// video while there is none)
         #[arg(value_name = "FILE")]
         file: Option<OsString>,
         /// Goes back to what the configuration says
         #[arg(long, conflicts_with = "file")]
         reset: bool,
     },
-    /// Lists, adds, extracts and removes the files of packetchat; works beside a running server
+    /// Lists, adds, extracts and removes the files of the house; works beside a running server
     Files {
         #[command(flatten)]
         layers: LayerArgs,

@@ -178,7 +178,7 @@ fn find(index: &Index, wanted: &[OsString]) -> Result<Vec<StoredFile>, FilesErro
     let files = index.files()?;
     let mut found: Vec<StoredFile> = Vec::new();
     for wanted in wanted {
-        let number = number(wanted);
+        let number = playhouse_storage::number(wanted);
         let label = wanted.to_string_lossy();
         let by_number = files.iter().find(|file| Some(file.number) == number);
         let by_name = || {
@@ -201,14 +201,6 @@ fn find(index: &Index, wanted: &[OsString]) -> Result<Vec<StoredFile>, FilesErro
         }
     }
     Ok(found)
-}
-
-/// 16 hexadecimal digits, with 0x before them or without.
-fn number(text: &OsStr) -> Option<u64> {
-    let text = text.to_str()?;
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let is_hex = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hex.then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
 /// A shell puts any name that a folder has on the command line.

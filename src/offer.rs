@@ -15,6 +15,8 @@ use crate::show;
 pub enum OfferError {
     #[error("server.data_dir: {0}")]
     DataDir(#[from] StorageError),
+    #[error("server.data_dir: {}: no server has been here; --data says where", .0.display())]
+    NoDataDir(PathBuf),
     #[error("{}: neither a file nor the name of a file of the house", .0.display())]
     Unknown(PathBuf),
     #[error("{}: not a regular file", .0.display())]
@@ -30,7 +32,11 @@ pub enum OfferError {
 /// # Errors
 /// A file that can't be offered; a data folder that can't be read or written.
 pub fn run(config: &Config, file: Option<OsString>, reset: bool) -> Result<(), OfferError> {
-    let folder = Folder::open(&config.server.data_dir)?;
+    let data_dir = &config.server.data_dir;
+    if !Folder::is_used(data_dir) {
+        return Err(OfferError::NoDataDir(data_dir.clone()));
+    }
+    let folder = Folder::open(data_dir)?;
     let index = Index::open(&folder)?;
     if reset {
         folder.set_offer(None)?;
@@ -44,7 +50,10 @@ pub fn run(config: &Config, file: Option<OsString>, reset: bool) -> Result<(), O
         None => (config.offer(), "lan_file.offer"),
     };
     let what = match index.offered(&offer)? {
-        Some(Offered::Stored(file)) => format!("{}, {} bytes", file.label(), file.size),
+        Some(Offered::Stored(file)) => {
+            let number = show::number(&file);
+            format!("{number} {}, {} bytes", file.label(), file.size)
+        }
         Some(Offered::Path(path)) => described(&path),
         None => {
             let sample = config.server.videos_dir.join(SAMPLE);
@@ -67,7 +76,9 @@ fn checked(index: &Index, file: OsString) -> Result<Offer, OfferError> {
     let offer = Offer::new(file);
     let path = match index.offered(&offer)? {
         Some(Offered::Path(path)) => path,
-        Some(Offered::Stored(_)) | None => return Ok(offer),
+        // A newer one of the same name does not take its place.
+        Some(Offered::Stored(file)) => return Ok(Offer::stored(&file)),
+        None => return Ok(offer),
     };
     let unreadable = |source| OfferError::Unreadable {
         path: path.clone(),

@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use actix::{Addr, System};
 use playhouse_actors::{Census, CloseHouse, House, StartError, Supervisor};
@@ -12,8 +13,11 @@ use playhouse_media::Catalogue;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::log;
 use crate::show;
 
+/// How often the log says how many lines it has left out.
+const MINUTE: Duration = Duration::from_secs(60);
 /// Open files that are neither connections nor transfers: videos being read, event loops, logs, the
 /// bot's connections.
 const RESERVED_FILES: usize = 96;
@@ -172,8 +176,13 @@ async fn log_census(supervisor: Addr<Supervisor>) {
 
 /// SIGTERM and SIGINT close the house, SIGUSR1 logs the state of its actors.
 async fn listen([mut term, mut int]: [Signal; 2], mut usr1: Signal, supervisor: Addr<Supervisor>) {
+    let mut minutes = tokio::time::interval(MINUTE);
     loop {
         tokio::select! {
+            _ = minutes.tick() => match log::left_out() {
+                0 => {}
+                lines => tracing::warn!(lines, "of a kind of which there were too many, left out of the log"),
+            },
             _ = term.recv() => supervisor.do_send(CloseHouse),
             _ = int.recv() => supervisor.do_send(CloseHouse),
             _ = usr1.recv() => {

@@ -53,7 +53,11 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             false if ip.is_ipv6() => format!("[{ip}]"),
             false => ip.to_string(),
         };
-        let how = format!("clients/{service} {host}:{}", address.port());
+        let source = match service {
+            Service::LanVideo => " --camera",
+            _ => "",
+        };
+        let how = format!("clients/{service} {host}:{}{source}", address.port());
         rows.add_row([
             service.name().to_owned(),
             address.to_string(),

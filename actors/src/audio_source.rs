@@ -196,6 +196,7 @@ fn play_input(address: &str, queue: &SoundQueue, attempt: &Attempt) -> String {
         Err(error) => return error.to_string(),
     };
     attempt.connected();
+    tracing::info!(source = "lan_audio.source", "sound begins");
     let mut samples = Vec::new();
     while !attempt.is_stopped() {
         samples.clear();

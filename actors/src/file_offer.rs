@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use actix::prelude::*;
 use playhouse_storage::{Offer, Offered};
@@ -13,6 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::file_store::Shelves;
 use crate::messages::{Observation, Observe};
+
+/// So long after the last write to it a file counts as complete.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// The file on offer as it is now.
 #[derive(Clone, Copy, Message)]
@@ -52,6 +56,8 @@ pub struct Version {
     pub size: u64,
     /// For the log.
     pub name: String,
+    /// Whether others may be writing to it: a file of the house is complete, and never changes.
+    shared: bool,
     stamp: Stamp,
 }
 
@@ -79,7 +85,12 @@ impl Stamp {
 
 impl Version {
     /// The file at `path`: `current`, if it is still that.
-    fn open(path: &Path, name: String, current: Option<Arc<Version>>) -> io::Result<Arc<Version>> {
+    fn open(
+        path: &Path,
+        name: String,
+        shared: bool,
+        current: Option<Arc<Version>>,
+    ) -> io::Result<Arc<Version>> {
         let not_regular = || io::Error::other("not a regular file");
         // Before it is opened: with a device, that may be enough to do something.
         if !path.metadata()?.is_file() {
@@ -100,9 +111,27 @@ impl Version {
                 file,
                 size: stamp.size,
                 name,
+                shared,
                 stamp,
             }),
         })
+    }
+
+    /// How long until it is certain that nobody is about to write more of it, as far as anything is: while a
+    /// file is copied, a moment without a write is no end.
+    pub fn settles_in(&self) -> Duration {
+        let age = || {
+            self.file
+                .metadata()?
+                .modified()?
+                .elapsed()
+                .map_err(io::Error::other)
+        };
+        match self.shared {
+            // One from the future, or of a system without times, is as good as it gets.
+            true => SETTLED.saturating_sub(age().unwrap_or(SETTLED)),
+            false => Duration::ZERO,
+        }
     }
 
     /// Whether nobody has written to it since.
@@ -180,6 +209,7 @@ async fn find(
     let offered = shelves.ledger.read(move |index| index.offered(&offer));
     let offered = offered.await.map_err(|e| storage(&e))?;
     let nothing = offered.is_none();
+    let shared = !matches!(offered, Some(Offered::Stored(_)));
     let (path, name) = match offered {
         Some(Offered::Stored(file)) => (shelves.folder.content(file.number), file.label()),
         Some(Offered::Path(path)) => (path.clone(), path.display().to_string()),
@@ -188,7 +218,7 @@ async fn find(
     let shown = name.clone();
     let opened = shelves
         .disk
-        .run(move || Version::open(&path, name, current));
+        .run(move || Version::open(&path, name, shared, current));
     opened.await.ok_or(NoOffer::Away)?.map_err(|e| {
         let (path, error) = (shown, e.to_string());
         match nothing {

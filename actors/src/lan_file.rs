@@ -172,6 +172,7 @@ impl Transfer {
         }
         // What is on its way is still the file's own memory.
         self.arrived().await?;
+        tokio::time::sleep(version.settles_in()).await;
         if !version.is_unchanged() {
             return Err(Broken::Changed);
         }

@@ -26,7 +26,7 @@ use crate::studio::Feed;
 
 /// From its first byte on a camera has a place among few, and so long for its first good frame.
 const FIRST_FRAME: Duration = Duration::from_secs(30);
-/// The protocol has no word for an error; after so many the camera is let go.
+/// The protocol has no word for an error; after so many bad frames in a row the camera is let go.
 const MAX_FAULTS: u32 = 20;
 
 /// The actor of one camera's connection.
@@ -73,8 +73,12 @@ impl LanVideoConnection {
                 let (memory, looked) = looked.unwrap_or_else(|| (Vec::new(), broken()));
                 this.decoder.reuse(memory);
                 match looked {
-                    Ok(Some(frame)) => this.show(frame, ctx),
-                    Ok(None) => {}
+                    Ok(frame) => {
+                        this.guest.faults = 0;
+                        if let Some(frame) = frame {
+                            this.show(frame, ctx);
+                        }
+                    }
                     Err(error) => this.refused(&error, ctx),
                 }
                 this.guest.link.resume();

@@ -39,7 +39,7 @@ pub use finish::now_ms;
 pub use folder::{Folder, Lock, free_bytes};
 pub use index::{Durability, Index};
 pub use manage::{add, extract, remove};
-pub use offer::{Offer, Offered};
+pub use offer::{Offer, Offered, number};
 pub use partial::Partial;
 pub use received::Received;
 pub use rows::{DownloadRow, FILE_OVERHEAD, SessionRow, StoredFile, UploadRow};

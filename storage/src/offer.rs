@@ -14,7 +14,7 @@ use crate::rows::StoredFile;
 
 const LATEST: &str = "latest";
 
-/// What is to be offered: a path, the name of a file of the house, or `latest`.
+/// What is to be offered: a path, the number or the name of a file of the house, or `latest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer(OsString);
 
@@ -25,6 +25,14 @@ pub enum Offered {
     Stored(StoredFile),
     /// A path, which may be missing.
     Path(PathBuf),
+}
+
+/// The number of a file, in 16 hexadecimal digits, with 0x before them or without.
+pub fn number(text: &OsStr) -> Option<u64> {
+    let text = text.to_str()?;
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let is_hex = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex.then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
 impl Offer {
@@ -38,6 +46,11 @@ impl Offer {
         Offer(LATEST.into())
     }
 
+    /// This file of the house and no other.
+    pub fn stored(file: &StoredFile) -> Offer {
+        Offer(format!("{:016x}", file.number).into())
+    }
+
     pub fn is_latest(&self) -> bool {
         self.0 == LATEST
     }
@@ -49,8 +62,9 @@ impl Offer {
 }
 
 impl Index {
-    /// The file that `offer` means; `None` if it is the newest one and there is none. What has a slash is a
-    /// path; anything else a name, of the newest file that has it, and a path if none has.
+    /// The file that `offer` means; `None` if it is the newest one and there is none. The number of a file of
+    /// the house comes first, then a path where there is something, then a name, of the newest file that has
+    /// it: whoever may add files must not take the place of the operator's.
     ///
     /// # Errors
     /// SQLite's.
@@ -58,13 +72,17 @@ impl Index {
         if offer.is_latest() {
             return Ok(self.newest(None)?.map(Offered::Stored));
         }
-        let name = offer.0.as_bytes();
-        let stored = match name.contains(&b'/') {
+        if let Some(number) = number(&offer.0)
+            && let Some(file) = self.file(number)?
+        {
+            return Ok(Some(Offered::Stored(file)));
+        }
+        let (path, name) = (PathBuf::from(&offer.0), offer.0.as_bytes());
+        let stored = match name.contains(&b'/') || path.exists() {
             true => None,
             false => self.newest(Some(name))?,
         };
-        let path = || Offered::Path(PathBuf::from(&offer.0));
-        Ok(Some(stored.map_or_else(path, Offered::Stored)))
+        Ok(Some(stored.map_or(Offered::Path(path), Offered::Stored)))
     }
 }
 
