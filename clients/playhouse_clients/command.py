@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from typing import Any, Callable, Optional, TextIO, Tuple
 
@@ -11,7 +12,7 @@ from .wire import ClientError, parse_address
 
 EXIT_CODES = (
     "Exit codes: 0 fine; 1 refused, or not in time; 2 wrong options; 3 cannot connect; 4 connection lost; "
-    "5 not this protocol; 130 Ctrl-C."
+    "5 not this protocol; 130 Ctrl-C; 143 SIGTERM."
 )
 SCRIPT_HELP = "take the commands from a file, - for standard input"
 HIGHEST_RATE = 1000.0  # pictures a second; beyond it a rate is a mistake
@@ -66,6 +67,10 @@ def rate(text: str) -> float:
     return value
 
 
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(number)
+
+
 def run_command(
     service: str, as_json: bool, work: Callable[[Terminal], None], stream: Optional[TextIO] = None
 ) -> int:
@@ -75,6 +80,7 @@ def run_command(
         encoding=None if sys.stdout.isatty() else "utf-8", errors="replace"
     )
     terminal = Terminal(as_json, stream)
+    signal.signal(signal.SIGTERM, _interrupt)  # cleans up as Ctrl-C does
     try:
         work(terminal)
         return 0
@@ -86,7 +92,7 @@ def run_command(
         where = f"{error.filename}: " if error.filename else ""
         print(f"{service}: {where}{error.strerror or error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if terminal.live:
             print(file=stream)
-        return 130
+        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)

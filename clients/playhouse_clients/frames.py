@@ -31,6 +31,11 @@ class SentFrame(NamedTuple):
     size: int
 
 
+def frames_text(count: int) -> str:
+    """`1 frame`, `2 frames`"""
+    return f"{count} frame" if count == 1 else f"{count} frames"
+
+
 @dataclass
 class Summary:
     """Frames up to the last one. Seconds count from the first frame."""

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from .command import new_parser, parse, run_command
 from .lan_audio import DEFAULT_PORT, LanAudio
 from .local_files import target_of
-from .sounds import PLAYERS, RATE, SAMPLE, SILENT, Bare, Output, Pipe, Wav, open_player, peak_db
+from .sounds import PLAYERS, RATE, SAMPLE, SILENT, Bare, NotPlayed, Output, Pipe, Wav, open_player, peak_db
 from .terminal import Terminal, draw_bar
 
 SERVICE = "lan_audio"
@@ -42,7 +42,7 @@ class Meter:
         if now - self._told < self._terminal.interval:
             return
         lately, self._told, self._lately = self._lately, now, SILENT
-        text = f"{self.seconds:.1f} s  {lately:.0f} dB"
+        text = f"{self.seconds:.1f} s  " + ("silence" if lately <= SILENT else f"level {lately:.0f} dB")
         if self._terminal.live:
             self._terminal.status(f"{draw_bar(max(round(QUIETEST + lately), 0), QUIETEST)}  {text}")
         else:
@@ -51,7 +51,8 @@ class Meter:
 
     def finish(self, name: str) -> None:
         self._terminal.status("")
-        self._terminal.say(f"{name}: {self.seconds:.1f} s of sound, {self.size:,} bytes, peak {self.peak:.1f} dB")
+        peak = "silence" if self.peak <= SILENT else f"peak {self.peak:.1f} dB"
+        self._terminal.say(f"{name}: {self.seconds:.1f} s of sound, {self.size:,} bytes, {peak}")
         self._terminal.tell(
             "received", to=name, bytes=self.size, seconds=round(self.seconds, 3), peak_db=round(self.peak, 1)
         )
@@ -71,23 +72,29 @@ def listen(options: Any, host: str, port: int, terminal: Terminal) -> None:
     """What the command does. Whatever ends it, what came before is kept."""
     left: Optional[int] = None if options.seconds is None else round(options.seconds * RATE) * SAMPLE
     output = _output(options)  # what is wrong here has nothing to do with the server
+    meter: Optional[Meter] = None
     try:
         with LanAudio(host, port, options.timeout) as audio:
             terminal.tell("connected", to=output.name)
             if terminal.live:
                 terminal.say(f"Listening, with {output.name}; Ctrl-C ends it.")
             meter = Meter(terminal)
-            try:
-                while left is None or left > 0:
-                    samples = audio.read()[:left]
-                    output.write(samples)
-                    meter.add(samples)
-                    if left is not None:
-                        left -= len(samples)
-            finally:
-                meter.finish(output.name)
+            while left is None or left > 0:
+                samples = audio.read()[:left]
+                output.write(samples)
+                meter.add(samples)
+                if left is not None:
+                    left -= len(samples)
     finally:
-        output.close()
+        try:
+            output.close()
+        except NotPlayed:
+            meter = None  # nobody has heard what it counted
+            raise
+        finally:
+            terminal.status("")
+            if meter is not None:
+                meter.finish(output.name)
 
 
 def seconds(text: str) -> float:

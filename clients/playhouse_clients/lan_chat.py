@@ -23,7 +23,7 @@ _PREFIX = re.compile(rb"<([^<>\s]{1,64})> ")
 
 
 class LanMessage(NamedTuple):
-    """`address` is that of whoever said it; "" for the rest of a text that came in parts."""
+    """`address` is that of whoever said it; "" where that is not known, as for the rest of a text in parts."""
 
     address: str
     text: str
@@ -41,6 +41,7 @@ class LanChat:
         self._receiving = threading.Lock()
         self._saying = threading.Lock()
         self._closed = False
+        self._in_line = False  # whether the last part was cut off a line that was too long
         try:
             self._read_welcome(timeout)
         except ClientError:
@@ -128,7 +129,9 @@ class LanChat:
         del self._wire.buffer[: length + line_end]
         if line_end and line.endswith(b"\r"):  # as some systems end lines
             line = line[:-1]
-        prefix = _PREFIX.match(line)
+        # The rest of a line is somebody's text, which may look like a prefix.
+        prefix = None if self._in_line else _PREFIX.match(line)
+        self._in_line = not line_end and (self._in_line or length == LONGEST_LINE)
         if prefix is None:
             return LanMessage("", line.decode("utf-8", "replace"))
         return LanMessage(prefix[1].decode("utf-8", "replace"), line[prefix.end() :].decode("utf-8", "replace"))

@@ -9,7 +9,7 @@ from .command import new_parser, parse, run_command
 from .console import Quit
 from .lan_chat import DEFAULT_PORT, LEAVING, LanChat
 from .terminal import Input, Terminal
-from .wire import ClientError, ConnectionLost
+from .wire import ClientError, ConnectionClosed, ConnectionLost
 
 SERVICE = "lan_chat"
 
@@ -43,8 +43,12 @@ class LanChatConsole:
             while not isinstance(self.typed.next(), ConnectionLost):
                 pass
             raise self._ended or Input.LOST
+        if self._ended is not None:  # before we leave
+            raise self._ended
         self.chat.finish()
         self._listener.join(LEAVING)
+        if self._ended is not None and not isinstance(self._ended, ConnectionClosed):
+            raise self._ended  # the server need not have taken what was said last
 
     def _say_typed(self) -> None:
         if self.typed.interactive:

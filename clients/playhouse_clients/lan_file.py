@@ -127,7 +127,7 @@ class Progress:
             return
         self._told = now
         seconds = now - self._began
-        text = f"{size // 1000:,} kB  {seconds:.1f} s  {megabytes_a_second(size, seconds)}"
+        text = f"{size // 1000:,} kB  {seconds:.1f} s  {rate(size, seconds)}"
         if self._terminal.live:
             self._terminal.status(text)
         else:
@@ -135,8 +135,11 @@ class Progress:
         self._terminal.tell("progress", bytes=size, seconds=round(seconds, 3))
 
 
-def megabytes_a_second(size: int, seconds: float) -> str:
-    return f"{size / seconds / 1e6:.1f} MB/s" if seconds > 0 else "at once"
+def rate(size: int, seconds: float) -> str:
+    if seconds <= 0:
+        return "at once"
+    a_second = size / seconds
+    return f"{a_second / 1e6:.1f} MB/s" if a_second >= 1e6 else f"{a_second / 1e3:.0f} kB/s"
 
 
 def fetch(options: Any, host: str, port: int, terminal: Terminal) -> None:
@@ -154,8 +157,8 @@ def fetch(options: Any, host: str, port: int, terminal: Terminal) -> None:
         finally:
             terminal.status("")
     name = "-" if target is None else str(target)
-    rate = megabytes_a_second(received.size, received.seconds)
-    terminal.say(f"{name}: {received.size:,} bytes in {received.seconds:.1f} s ({rate})")
+    speed = rate(received.size, received.seconds)
+    terminal.say(f"{name}: {received.size:,} bytes in {received.seconds:.1f} s ({speed})")
     terminal.say(f"SHA-256 {received.sha256}")
     terminal.tell(
         "received",

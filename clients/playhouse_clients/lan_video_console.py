@@ -13,10 +13,13 @@ from .lan_video import DEFAULT_PORT, PROTOCOLS, LanVideo
 from .picture_sources import Source, add_options, check_options, chosen, paced
 from .terminal import Terminal
 from .viewing import Report, Window
+from .wire import ConnectionLost
 
 SERVICE = "lan_video"
 STEP = 0.05  # seconds between two looks at what happens besides
 LONGEST_SIDE = 1 << 16  # pixels
+TOO_LARGE = "perhaps the frame is too large for the server: lan_video.max_frame_mb"
+HOW_TO_WATCH = "in videochat: /watch cam-1 (or the number that /videos shows)"
 
 
 def _send(options: Any, video: LanVideo, source: Source, terminal: Terminal) -> None:
@@ -48,6 +51,13 @@ def _send(options: Any, video: LanVideo, source: Source, terminal: Terminal) -> 
                 window.draw(picture, width, height)
                 if frame.number == 1 and window.why_not and terminal.live:
                     terminal.say(f"No window: {window.why_not}.")
+    except ConnectionLost as error:
+        if summary.frames > 1:
+            raise
+        # What lies between us and the server may have taken all of a frame of which the server reads no more
+        # than the length.
+        summary = Summary()
+        raise ConnectionLost(f"{error}; {TOO_LARGE}") from None
     finally:
         summary.seconds = time.monotonic() - began
         if window is not None:
@@ -83,6 +93,9 @@ def main() -> int:
         try:
             with LanVideo(host, port, options.protocol, options.timeout) as video:
                 terminal.say(f"Sending {source.name}, to be watched as the first cam-N that is free.")
+                terminal.say(f"To watch it, {HOW_TO_WATCH}.")
+                if options.picture and not options.loop:
+                    terminal.say("The channel goes soon after the last picture; --loop keeps it.")
                 terminal.tell("connected", source=source.name)
                 _send(options, video, source, terminal)
         finally:

@@ -51,7 +51,7 @@ def target_of(label: str, to: Union[str, Path], overwrite: bool) -> Path:
 def written_beside(target: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """A file to write and read, which takes the place of `target` if all goes well and vanishes if not.
 
-    ClientError: `target` has come into being meanwhile, and is not to be overwritten.
+    ClientError: `target` has come into being meanwhile, and is not to be overwritten. OSError names `target`.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -61,6 +61,10 @@ def written_beside(target: Path, overwrite: bool) -> Iterator[BinaryIO]:
             os.replace(part, target)
         else:
             _move_to_new(part, target)
+    except OSError as error:
+        if error.filename is not None and str(error.filename) == str(part):
+            error.filename = str(target)  # the other name means nothing to anybody
+        raise
     finally:
         if part.exists():
             part.unlink()

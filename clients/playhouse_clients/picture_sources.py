@@ -119,7 +119,7 @@ class Camera(Source):
         cv2, _ = opencv.load()
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
-            raise ClientError(f"there is no camera {number}, or something else uses it")
+            raise ClientError(f"there is no camera {number}, or something else uses it; --video FILE sends a video")
 
     def __iter__(self) -> Iterator[Tuple[float, Picture]]:
         frames = self._frames()

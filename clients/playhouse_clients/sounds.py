@@ -28,6 +28,8 @@ MISSING = (
     "nothing here plays sound: install sounddevice (clients/requirements-sound.txt), or ffplay (FFmpeg), paplay "
     "(PulseAudio) or aplay (ALSA); or write a file with --wav"
 )
+NO_DEVICE = "no sound device? --wav FILE records"
+FFPLAY_FAILED = "audio open failed"  # it says so, and ends with 0
 
 
 def peak_db(samples: bytes) -> float:
@@ -39,6 +41,10 @@ def peak_db(samples: bytes) -> float:
     return max(20 * math.log10(peak / LOUDEST), SILENT) if peak else SILENT
 
 
+class NotPlayed(ClientError):
+    """What was written cannot be heard, or not all of it."""
+
+
 class Output:
     """Takes whole samples. ClientError or OSError: no more."""
 
@@ -48,7 +54,7 @@ class Output:
         raise NotImplementedError
 
     def close(self) -> None:
-        """When all is written; twice is fine."""
+        """When all is written; twice is fine. NotPlayed: some of it was not taken after all."""
 
 
 class Pipe(Output):
@@ -114,6 +120,7 @@ class Program(Output):
 
     def __init__(self, line: List[str]) -> None:
         self.name = line[0]
+        self._ended = False  # before all was written
         self._said = tempfile.TemporaryFile()
         # In a session of its own, so that Ctrl-C reaches us alone, and it plays what it has.
         self._process = subprocess.Popen(
@@ -126,30 +133,38 @@ class Program(Output):
             self._process.stdin.write(samples)
             self._process.stdin.flush()
         except OSError:
-            raise ClientError(self._why()) from None
+            self._ended = True
+            raise NotPlayed(self._why()) from None
 
     def _why(self) -> str:
         try:
             self._process.wait(DRAIN)
         except subprocess.TimeoutExpired:
             pass
+        lines = [line.strip() for line in self._text().split("\n") if line.strip()]
+        return f"{self.name} plays no sound: {lines[-1] if lines else 'it does not say why'} ({NO_DEVICE})"
+
+    def _text(self) -> str:
         self._said.seek(0)
-        said = self._said.read().decode("utf-8", "replace").split("\n")
-        last = next((line.strip() for line in reversed(said) if line.strip()), "it does not say why")
-        return f"{self.name} plays no sound: {last}"
+        return self._said.read().decode("utf-8", "replace")
 
     def close(self) -> None:
         assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-        except OSError:
-            pass  # it ended before
-        try:
-            self._process.wait(DRAIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._said.close()
+        if self._said.closed:
+            return
+        with self._said:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass  # it ended before
+            try:
+                code = self._process.wait(DRAIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                return
+            if self._ended or code != 0 or FFPLAY_FAILED in self._text():
+                raise NotPlayed(self._why())
 
 
 class SoundDevice(Output):
@@ -162,7 +177,7 @@ class SoundDevice(Output):
             self._stream = module.RawOutputStream(samplerate=RATE, channels=1, dtype="int16")
             self._stream.start()
         except module.PortAudioError as error:
-            raise ClientError(f"no loudspeaker: {error}") from None
+            raise ClientError(f"no loudspeaker: {error} ({NO_DEVICE})") from None
         self._errors = module.PortAudioError
 
     def write(self, samples: bytes) -> None:
@@ -187,7 +202,7 @@ class PyAudio(Output):
             self._stream = self._audio.open(format=module.paInt16, channels=1, rate=RATE, output=True)
         except OSError as error:
             self._audio.terminate()
-            raise ClientError(f"no loudspeaker: {error}") from None
+            raise ClientError(f"no loudspeaker: {error} ({NO_DEVICE})") from None
 
     def write(self, samples: bytes) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple, Union
 
 from . import opencv
-from .frames import Frame, SentFrame, Summary
+from .frames import Frame, SentFrame, Summary, frames_text
 from .terminal import Terminal, draw_bar
 from .wire import ClientError
 
@@ -132,7 +132,7 @@ class Progress:
         parts: List[str] = []
         if total and bar:
             parts.append(draw_bar(self.frames, total))
-        parts.append(f"{self.frames}/{total} frames" if total else f"{self.frames} frames")
+        parts.append(f"{self.frames}/{total} frames" if total else frames_text(self.frames))
         parts.append(now["resolution"])
         parts.append(f"{now['frames_per_second']:.1f} frames/s")
         parts.append(f"{self.bytes // 1000:,} kB")
@@ -177,7 +177,7 @@ def describe(video: str, summary: Summary) -> str:
     rate = f" ({summary.frames / summary.seconds:.1f} frames/s)" if summary.seconds > 0 else ""
     sizes = ", ".join(f"{count} in {size}" for size, count in summary.resolutions.items())
     return (
-        f"{video}: {summary.frames} frames in {summary.seconds:.1f} s{rate}, "
+        f"{video}: {frames_text(summary.frames)} in {summary.seconds:.1f} s{rate}, "
         f"{summary.bytes // 1000:,} kB: {sizes or 'nothing'}"
     )
 

@@ -38,6 +38,10 @@ class ConnectionLost(ClientError):
     exit_code = 4
 
 
+class ConnectionClosed(ConnectionLost):
+    """The other side ended the connection in order: nothing that it sent is missing."""
+
+
 class ProtocolError(ClientError):
     """The other side speaks something else."""
 
@@ -106,7 +110,7 @@ class Wire:
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror or error}") from None
         if not data:
-            raise ConnectionLost("connection lost: the server closed it")
+            raise ConnectionClosed("connection lost: the server closed it")
         self.buffer += data
 
     def fill_within(self, seconds: Optional[float]) -> bool:

@@ -190,6 +190,13 @@ class CommandTest(unittest.TestCase):
         with wave.open(str(path)) as sound:
             self.assertEqual(sound.readframes(20_000), TONE)
 
+    def test_silence(self) -> None:
+        path = temporary_folder(self) / "sound.wav"
+        with FakeLanAudio(bytes(8820)) as house:
+            done = talk(command("lan_audio", house.address, "--wav", str(path), "--seconds", "0.1"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(f"{path}: 0.1 s of sound, 8,820 bytes, silence\n", done.stdout)
+
     def test_bare_samples(self) -> None:
         path = temporary_folder(self) / "sound"
         length = str(len(TONE) / 2 / RATE)
@@ -288,7 +295,21 @@ class PlayerTest(unittest.TestCase):
         environment = self.player("aplay", "import sys\nsys.exit('no card\\n')")
         with FakeLanAudio(*[bytes(8192)] * 100) as house:
             done = self.run_with(environment, house, "--seconds", "1000")
-        self.assertEqual((done.returncode, done.stderr), (1, "lan_audio: aplay plays no sound: no card\n"))
+        message = "lan_audio: aplay plays no sound: no card (no sound device? --wav FILE records)\n"
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (1, message, ""))
+
+    def test_a_program_that_fails_in_the_end(self) -> None:
+        """What is short fits into the pipe, so that nothing fails before all is written; ffplay even ends with 0."""
+        scripts = {
+            "aplay": "import sys\nsys.stdin.buffer.read()\nsys.exit('no card')\n",
+            "ffplay": "import sys\nsys.stdin.buffer.read()\nprint('audio open failed', file=sys.stderr)\n",
+        }
+        for name, script in scripts.items():
+            environment = self.player(name, script)
+            with self.subTest(name), FakeLanAudio(TONE) as house:
+                done = self.run_with(environment, house)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, rf"^lan_audio: {name} plays no sound: .* \(no sound device\? --wav FILE")
 
     def test_no_player(self) -> None:
         environment = self.player("nothing", "")
@@ -315,10 +336,26 @@ class TerminalTest(TerminalCase):
             try:
                 self.wait_for("Ctrl-C ends it.")
                 self.wait_for("[##################--]  ")
-                self.wait_for(" s  -6 dB")
+                self.wait_for(" s  level -6 dB")
             finally:
                 shown.set()
             self.wait_for(" s of sound, ")
+            self.assertEqual(process.wait(PATIENCE), 4)
+
+    def test_silence(self) -> None:
+        path = temporary_folder(self) / "sound.wav"
+        shown = threading.Event()
+
+        def behaviour(sock: Any) -> None:
+            while not shown.wait(0.02):  # a figure is only shown when something comes
+                sock.sendall(bytes(2048))
+
+        with Peer(behaviour) as house:
+            process = self.start(*command("lan_audio", house.address, "--wav", str(path)))
+            try:
+                self.wait_for(" s  silence")
+            finally:
+                shown.set()
             self.assertEqual(process.wait(PATIENCE), 4)
 
     def test_no_bytes_to_a_terminal(self) -> None:

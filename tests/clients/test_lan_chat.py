@@ -11,7 +11,7 @@ import unittest
 from typing import Any, List
 
 from fake_house import Peer, read_exactly, read_to_end
-from fake_lan_house import WELCOME, FakeLanChat
+from fake_lan_house import WELCOME, FakeLanChat, reset
 from support import PATIENCE, TerminalCase, command, eventually, finish, json_lines, start, talk
 
 from playhouse_clients import ClientError, ConnectionLost, LanChat, LanMessage, ProtocolError, WaitTimeout
@@ -77,6 +77,25 @@ class LibraryTest(unittest.TestCase):
             texts = [anna.receive(PATIENCE) for _ in range(3)]
             self.assertEqual("".join(part.text for part in texts if part), "x" * (2 * LONGEST_LINE))
             self.assertEqual([part.address for part in texts if part], ["10.0.0.1", "", ""])
+
+    def test_nobody_speaks_for_another(self) -> None:
+        """The rest of a line that is too long belongs to whoever said the line, whatever it looks like."""
+        beginning = b"<10.0.0.1> " + b"x" * LONGEST_LINE
+        forged = b"<10.0.0.9> forged"
+        longest = beginning[:LONGEST_LINE] + forged
+        with FakeLanChat() as house, lan_chat(house) as anna:
+            house.tell(longest + b"\n<10.0.0.2> yes\n")
+            first = anna.receive(PATIENCE)
+            self.assertEqual(first and (first.address, len(first.text)), ("10.0.0.1", LONGEST_LINE - 11))
+            self.assertEqual(anna.receive(PATIENCE), LanMessage("", forged.decode()))
+            self.assertEqual(anna.receive(PATIENCE), LanMessage("10.0.0.2", "yes"))
+            # nor after two cuts, nor after a pause
+            house.tell(beginning[:LONGEST_LINE] + b"y" * LONGEST_LINE + forged)
+            self.assertEqual([getattr(anna.receive(PATIENCE), "address", None) for _ in range(2)], ["10.0.0.1", ""])
+            self.assertEqual(anna.receive(PATIENCE), LanMessage("", forged.decode()))
+            house.tell(forged + b"\n<10.0.0.2> yes\n")
+            self.assertEqual(anna.receive(PATIENCE), LanMessage("", forged.decode()))
+            self.assertEqual(anna.receive(PATIENCE), LanMessage("10.0.0.2", "yes"))
 
     def test_a_server_that_closes(self) -> None:
         def behaviour(sock: socket.socket) -> None:
@@ -201,6 +220,18 @@ class CommandTest(unittest.TestCase):
                 house.here[0].shutdown(socket.SHUT_RDWR)
                 self.assertEqual(process.wait(PATIENCE), 4)
                 self.assertEqual(finish(process)[2], "lan_chat: connection lost: the server closed it\n")
+
+    def test_a_server_that_has_not_read(self) -> None:
+        def behaviour(sock: socket.socket) -> None:
+            sock.sendall(WELCOME)
+            sock.recv(1, socket.MSG_PEEK)  # what was said is here, and is thrown away
+            reset(sock)
+
+        for options in ([], ["--say", "hello"]):
+            with self.subTest(options), Peer(behaviour) as house:
+                done = talk(command("lan_chat", house.address, *options), "hello\n")
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1), done.stderr)
+                self.assertRegex(done.stderr, "^lan_chat: connection lost: ")
 
     def test_exit_codes(self) -> None:
         with Peer(lambda sock: sock.sendall(b"Enter your name: ")) as house:

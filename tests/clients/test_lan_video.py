@@ -152,6 +152,8 @@ class CommandTest(unittest.TestCase):
             for sent, came in zip(pictures, house.frames):
                 numpy.testing.assert_array_equal(sent, came)
             self.assertIn("Sending 2 pictures, to be watched as the first cam-N that is free.\n", done.stdout)
+            self.assertIn("in videochat: /watch cam-1 (or the number that /videos shows)", done.stdout)
+            self.assertIn("The channel goes soon", done.stdout)
             self.assertRegex(done.stdout, r"\n2 pictures: 2 frames in .*: 1 in 64x48, 1 in 9x7\n$")
 
     @needs_opencv
@@ -193,6 +195,7 @@ class CommandTest(unittest.TestCase):
             code, out, err = finish(process)
             self.assertEqual((code, err), (130, ""))
             self.assertIn("\nclip.avi: ", out)
+            self.assertNotIn("The channel goes soon", out)
 
     @needs_opencv
     def test_a_server_that_goes_away(self) -> None:
@@ -202,6 +205,35 @@ class CommandTest(unittest.TestCase):
                 done = talk(command("lan_video", house.address, "--loop", "--fps", rate, "--picture", file))
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1), done.stderr)
                 self.assertRegex(done.stderr, "^lan_video: connection lost: ")
+
+    @needs_opencv
+    def test_a_frame_that_is_too_large(self) -> None:
+        pictures = noise(64, 48), noise(1920, 1080)
+        files = write_files(self, *(cv2.imencode(".png", picture)[1].tobytes() for picture in pictures))
+        for file in files:  # the second does not fit into what lies between
+            with self.subTest(file), FakeLanVideo(largest=1000) as house:
+                done = talk(command("lan_video", house.address, "--picture", file))
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (4, 1), done.stderr)
+                self.assertRegex(done.stderr, "^lan_video: connection lost: .*; perhaps the frame is too large")
+                self.assertIn("lan_video.max_frame_mb", done.stderr)
+                self.assertIn(": 0 frames in ", done.stdout)
+
+    @needs_opencv
+    def test_a_frame_that_was_not_too_large(self) -> None:
+        (file,) = write_files(self, cv2.imencode(".png", ramp(64, 48))[1].tobytes())
+        with FakeLanVideo() as house:
+            done = talk(command("lan_video", house.address, "--fps", "100", "--picture", file))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(": 1 frame in ", done.stdout)
+
+        def three(sock: socket.socket) -> None:
+            for _ in range(3):
+                read_exactly(sock, LENGTH.unpack(read_exactly(sock, LENGTH.size))[0])
+
+        with Peer(three) as house:
+            done = talk(command("lan_video", house.address, "--fps", "20", "--loop", "--picture", file))
+        self.assertEqual(done.returncode, 4)
+        self.assertNotIn("too large", done.stderr)
 
     @needs_opencv
     def test_what_is_not_there(self) -> None:

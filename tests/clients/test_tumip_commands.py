@@ -305,7 +305,7 @@ class TerminalTest(TerminalCase):
             house.answer = slow
             process = self.start(*tumip(house, "--loop", "--fps", "50", "--picture", path))
             self.wait_for("to be watched as tumip-7.")
-            self.wait_for("1 frames  230x230")
+            self.wait_for("1 frame  230x230")
             self.wait_for("> ")
             self.type("hello\n")
             self.wait_for("bot: hello indeed")

@@ -271,7 +271,7 @@ class CameraTest(unittest.TestCase):
         self.assertEqual(came, ["999 left"])
 
     def test_no_camera(self) -> None:
-        with self.assertRaisesRegex(ClientError, "there is no camera 7"):
+        with self.assertRaisesRegex(ClientError, "there is no camera 7, .*; --video FILE"):
             self.camera(-1)
 
 
