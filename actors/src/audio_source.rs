@@ -21,8 +21,6 @@ use crate::sound_queue::SoundQueue;
 
 /// The pitch of the tone, in hertz.
 const PITCH: u32 = 440;
-/// Samples of the tone that are made at once.
-const TONE_SAMPLES: usize = 4096;
 /// When the house stood still for so long, what was due meanwhile is not played at once.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
@@ -169,7 +167,7 @@ fn play_tone(queue: &SoundQueue, attempt: &Attempt) -> String {
     let mut samples = Vec::new();
     while !attempt.is_stopped() {
         samples.clear();
-        tone.read(TONE_SAMPLES, &mut samples);
+        tone.read(BUFFER_SAMPLES, &mut samples);
         queue.put(&samples, || attempt.is_stopped());
     }
     String::new()

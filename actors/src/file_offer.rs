@@ -1,12 +1,12 @@
 //! Which file lan_file gives to whoever connects, one for the house. Looked up for each client anew: the
 //! operator may say something else at any time, a file may be replaced, a newer one may come.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
 use playhouse_storage::{Offer, Offered};
@@ -68,18 +68,18 @@ struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
-    modified: (i64, i64),
+    /// None where the system has no such time.
+    modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Stamp> {
-        let metadata = file.metadata()?;
-        Ok(Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
+            modified: metadata.modified().ok(),
+        }
     }
 }
 
@@ -101,10 +101,11 @@ impl Version {
             // What has become a pipe in between does not make us wait.
             .custom_flags(libc::O_NONBLOCK)
             .open(path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(not_regular());
         }
-        let stamp = Stamp::of(&file)?;
+        let stamp = Stamp::of(&metadata);
         Ok(match current {
             Some(current) if current.stamp == stamp && current.name == name => current,
             _ => Arc::new(Version {
@@ -120,23 +121,18 @@ impl Version {
     /// How long until it is certain that nobody is about to write more of it, as far as anything is: while a
     /// file is copied, a moment without a write is no end.
     pub fn settles_in(&self) -> Duration {
-        let age = || {
-            self.file
-                .metadata()?
-                .modified()?
-                .elapsed()
-                .map_err(io::Error::other)
-        };
-        match self.shared {
-            // One from the future, or of a system without times, is as good as it gets.
-            true => SETTLED.saturating_sub(age().unwrap_or(SETTLED)),
-            false => Duration::ZERO,
+        if !self.shared {
+            return Duration::ZERO;
         }
+        // One from the future, or of a system without times, is as good as it gets.
+        let age = self.stamp.modified.and_then(|time| time.elapsed().ok());
+        SETTLED.saturating_sub(age.unwrap_or(SETTLED))
     }
 
     /// Whether nobody has written to it since.
     pub fn is_unchanged(&self) -> bool {
-        Stamp::of(&self.file).is_ok_and(|stamp| stamp == self.stamp)
+        let metadata = self.file.metadata();
+        metadata.is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
     }
 }
 

@@ -248,8 +248,8 @@ impl House {
             .lan_audio
             .as_ref()
             .map_or(1, LanAudio::backlog_buffers);
-        let readers = Crew::start("file", settings.lan_file.iter().len() * FILE_THREADS, || {})
-            .map_err(StartError::Threads)?;
+        let readers = settings.lan_file.as_ref().map_or(0, |_| FILE_THREADS);
+        let readers = Crew::start("file", readers, || {}).map_err(StartError::Threads)?;
         let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()

@@ -4,7 +4,6 @@
 //! its own socket, and has at most one frame in memory.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -13,12 +12,11 @@ use playhouse_protocols::lan::{Frame, FrameDecoder};
 use playhouse_protocols::wire::Step;
 use tokio::time::Instant;
 
-use crate::cameras::{BadFrame, Cameras, Number};
+use crate::cameras::{BadFrame, Number};
 use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
 use crate::link::{Link, Parting};
 use crate::live_channel::{LiveFrame, Publish};
-use crate::live_source::UNWATCHED;
 use crate::messages::{Dismiss, Observation, Observe};
 use crate::pump::Pump;
 use crate::slots::Slot;
@@ -32,7 +30,6 @@ const MAX_FAULTS: u32 = 20;
 /// The actor of one camera's connection.
 pub struct LanVideoConnection {
     guest: Guest,
-    cameras: Cameras,
     place: Option<Slot>,
     decoder: FrameDecoder,
     channel: Option<Channel>,
@@ -50,11 +47,9 @@ struct Channel {
 
 impl LanVideoConnection {
     pub fn new(link: Link, rooms: Arc<Rooms>) -> LanVideoConnection {
-        let cameras = rooms.cameras.clone();
         LanVideoConnection {
             place: None,
-            decoder: FrameDecoder::new(cameras.max_frame),
-            cameras,
+            decoder: FrameDecoder::new(rooms.cameras.max_frame),
             guest: Guest::new(link, rooms),
             channel: None,
             frames: 0,
@@ -64,7 +59,9 @@ impl LanVideoConnection {
     fn look_at(&mut self, Frame(pickle): Frame, ctx: &mut Context<Self>) {
         self.guest.link.pause();
         let wanted = self.channel.as_ref().is_none_or(Channel::wants_picture);
-        self.cameras
+        self.guest
+            .rooms
+            .cameras
             .look_at(pickle, wanted)
             .into_actor(self)
             .map(|looked, this, ctx| {
@@ -105,7 +102,7 @@ impl LanVideoConnection {
     fn go_on_air(&mut self, ctx: &mut Context<Self>) {
         self.introduced(ctx);
         let address = self.guest.link.peer().ip().to_canonical();
-        let number = self.cameras.number(address);
+        let number = self.guest.rooms.cameras.number(address);
         let name = number.channel();
         self.guest.link.set_user(name.clone());
         let span = self.guest.link.span();
@@ -131,7 +128,7 @@ impl LanVideoConnection {
     }
 
     fn take_place_among_cameras(&mut self, ctx: &mut Context<Self>) {
-        self.place = self.cameras.place();
+        self.place = self.guest.rooms.cameras.place();
         if self.place.is_none() {
             let rule = "lan_video.max_cameras are here already".to_owned();
             return self.part(Parting::Fault(rule), ctx);
@@ -160,7 +157,7 @@ impl LanVideoConnection {
 
 impl Channel {
     fn wants_picture(&self) -> bool {
-        self.feed.watched.load(Ordering::Relaxed) || self.shown.elapsed() >= UNWATCHED
+        self.feed.wants_picture(self.shown.elapsed())
     }
 }
 

@@ -2,8 +2,7 @@
 //! channel. When it breaks off it is opened again, after a pause that grows.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -15,9 +14,6 @@ use crate::messages::{Observation, Observe};
 use crate::persistence::{Attempt, PATIENCE, Reading};
 use crate::settings::Source;
 use crate::studio::Studio;
-
-/// While nobody looks, pictures are encoded this often: whoever comes begins with a recent one.
-pub const UNWATCHED: Duration = Duration::from_millis(500);
 
 /// The actor of one source; its thread ends with it.
 pub struct LiveSource {
@@ -98,8 +94,7 @@ impl Reader {
             if input.is_file() {
                 attempt.sleep_until(began + picture.due);
             }
-            let watched = feed.watched.load(Ordering::Relaxed);
-            if !watched && encoded.is_some_and(|last| last.elapsed() < UNWATCHED) {
+            if encoded.is_some_and(|last| !feed.wants_picture(last.elapsed())) {
                 continue;
             }
             encoded = Some(Clock::now());

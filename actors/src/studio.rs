@@ -15,6 +15,9 @@ use crate::locks::locked;
 use crate::recordings::Recordings;
 use crate::watch;
 
+/// While nobody looks, pictures are made this often.
+const UNWATCHED: Duration = Duration::from_millis(500);
+
 /// A live channel to watch.
 #[derive(Clone)]
 pub struct Broadcast {
@@ -28,6 +31,14 @@ pub struct Feed {
     pub channel: Addr<LiveChannel>,
     /// Whether anybody looks.
     pub watched: Arc<AtomicBool>,
+}
+
+impl Feed {
+    /// Whether a picture is to be made, so long after the last one: each while somebody looks, and otherwise
+    /// now and then, so that whoever comes begins with a recent one.
+    pub fn wants_picture(&self, since_last: Duration) -> bool {
+        since_last >= UNWATCHED || self.watched.load(Ordering::Relaxed)
+    }
 }
 
 struct Entry {

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use playhouse_protocols::lan::WELCOME;
 
+use crate::Outcome;
 use crate::chat_load::{Load, PAYLOAD};
-use crate::fanout::{RECEIVERS, redis};
+use crate::fanout::against_redis;
 use crate::server::Server;
-use crate::{Figure, Outcome, compare};
 
 /// A server welcomes long before.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,30 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Prints the comparison.
 pub fn run(playhouse: &Path, rounds: usize, seconds: f64, window: u64) -> Outcome {
     println!("lan_chat, {PAYLOAD}-byte lines, one sender, {window} on their way");
-    for receivers in RECEIVERS {
-        let (mut ours, mut theirs) = (vec![], vec![]);
-        for round in 0..rounds {
-            // Whoever comes first does so in every other round.
-            for is_ours in [round % 2 == 1, round % 2 == 0] {
-                if is_ours {
-                    let server = Server::lan_chat(playhouse)?;
-                    ours.push(lan_chat(server.address, receivers)?.measure(seconds, window)?);
-                } else {
-                    let server = Server::redis()?;
-                    theirs.push(redis(server.address, receivers)?.measure(seconds, window)?);
-                }
-            }
-        }
-        compare(
-            &format!("to {receivers} receivers"),
-            "deliveries/s",
-            &Figure::of(ours),
-            &Figure::of(theirs),
-            "redis-server",
-        );
-    }
-    println!();
-    Ok(())
+    against_redis(rounds, seconds, window, |receivers| {
+        let server = Server::lan_chat(playhouse)?;
+        lan_chat(server.address, receivers)?.measure(seconds, window)
+    })
 }
 
 fn lan_chat(address: SocketAddr, receivers: usize) -> Outcome<Load> {
