@@ -45,6 +45,8 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             Service::LanChat => "plain chat",
             Service::LanAudio => "the sound of the house",
             Service::LanVideo => "takes cameras' pictures",
+            Service::Web => "all of it in a browser",
+            Service::House | Service::Other(_) => "",
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();
@@ -57,7 +59,12 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             Service::LanVideo => " --camera",
             _ => "",
         };
-        let how = format!("clients/{service} {host}:{}{source}", address.port());
+        let port = address.port();
+        let how = match service {
+            Service::Web => format!("http://{host}:{port}"),
+            Service::House | Service::Other(_) => format!("{host}:{port}"),
+            _ => format!("clients/{service} {host}:{port}{source}"),
+        };
         rows.add_row([
             service.name().to_owned(),
             address.to_string(),

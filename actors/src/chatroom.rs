@@ -12,9 +12,10 @@ use rsa::traits::PublicKeyParts;
 
 use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
+use crate::language::{Language, ListChange};
 use crate::library::{Find, VideoNames};
 use crate::link::{Link, Parting};
-use crate::lobby::{ListChange, Say};
+use crate::lobby::Say;
 use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
@@ -175,8 +176,15 @@ impl ChatroomConnection {
     }
 }
 
+/// How its people are told what happens.
+pub const LANGUAGE: Language = Language {
+    service: Service::Chatroom,
+    people: Some(encode_list),
+    words: None,
+};
+
 /// `URIF`, as the lobby's list changes; it has no place for the names of who came and went.
-pub fn encode_list(change: &ListChange<'_>) -> Vec<Bytes> {
+fn encode_list(change: &ListChange<'_>) -> Vec<Bytes> {
     vec![wire::people(change.people)]
 }
 

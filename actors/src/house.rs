@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +34,7 @@ use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
 use crate::residents::{keep_floors, keep_lan, keep_library, keep_lobby, keep_sources, last, told};
 use crate::roster::Roster;
+use crate::services::{TcpService, tcp_services};
 use crate::settings::{LanAudio, Limits, Pace, Settings};
 use crate::slots::Slots;
 use crate::storeroom::{self, Storeroom, StoreroomError};
@@ -55,7 +55,6 @@ pub struct Rooms {
     pub floor_number: usize,
     pub library: Post<Library>,
     pub streams: Slots,
-    pub next_person: Arc<AtomicU64>,
     pub pace: Pace,
     pub head_start: Duration,
     pub limits: Arc<Limits>,
@@ -115,42 +114,24 @@ impl House {
     /// # Errors
     /// A port can't be bound, the key of the house can't be read or made, the system has no threads.
     pub fn open(settings: &Settings, catalogue: Catalogue) -> Result<House, StartError> {
-        let ports = [
-            (Service::Videochat, settings.videochat),
-            (Service::Chatroom, settings.chatroom),
-            (
-                Service::Tumip,
-                settings.tumip.as_ref().map(|tumip| tumip.port),
-            ),
-            (
-                Service::LanFile,
-                settings.lan_file.as_ref().map(|file| file.port),
-            ),
-            (Service::LanChat, settings.lan_chat),
-            (
-                Service::LanAudio,
-                settings.lan_audio.as_ref().map(|audio| audio.port),
-            ),
-            (
-                Service::LanVideo,
-                settings.lan_video.as_ref().map(|video| video.port),
-            ),
-        ];
         // First, so that a second house on the same data says just that.
         let storeroom = storeroom::open(settings)?;
         // Then the ports, before any actor is started in vain.
         let mut sockets = Vec::new();
-        for (service, port) in ports {
-            if let Some(port) = port {
-                let address = SocketAddr::new(settings.bind, port);
-                let bound =
-                    listener::bind(service, address).map_err(|source| StartError::Bind {
-                        service,
-                        address,
-                        source,
-                    })?;
-                sockets.push((service, bound));
-            }
+        for TcpService {
+            service,
+            port,
+            welcome,
+            ..
+        } in tcp_services(settings)
+        {
+            let address = SocketAddr::new(settings.bind, port);
+            let bound = listener::bind(service, address).map_err(|source| StartError::Bind {
+                service,
+                address,
+                source,
+            })?;
+            sockets.push((service, welcome, bound));
         }
         let packetchat = match &settings.packetchat {
             Some(packetchat) => {
@@ -220,7 +201,6 @@ impl House {
             Arc::new(settings.limits.clone()),
             Slots::new(settings.max_streams),
         );
-        let next_person = Arc::new(AtomicU64::new(1));
         let tumip = settings.tumip.clone().unwrap_or_default();
         let picture_ports = Arc::new(PicturePorts::new(settings.bind, &tumip));
         household.picture_ports = Some(picture_ports.clone());
@@ -262,7 +242,6 @@ impl House {
                     floor_number,
                     library: household.library.clone(),
                     streams: streams.clone(),
-                    next_person: next_person.clone(),
                     pace: settings.pace,
                     head_start: settings.head_start,
                     limits: limits.clone(),
@@ -332,7 +311,7 @@ impl House {
             );
         }
         let slots = Slots::new(settings.max_connections);
-        for (service, (listener, address)) in sockets {
+        for (service, welcome, (listener, address)) in sockets {
             // The actor works on a copy: said here if there is no descriptor left for one.
             listener.try_clone().map_err(|source| StartError::Bind {
                 service,
@@ -344,6 +323,7 @@ impl House {
             household.listeners.push((service, post.clone()));
             let door = Door {
                 service,
+                welcome,
                 listener: Arc::new(listener),
                 allow: settings.allow.clone().into(),
                 slots: slots.clone(),
@@ -362,7 +342,9 @@ impl House {
                 told(&supervisor, Rebuilt::Other),
             );
         }
-        services.sort_by_key(|(service, _)| Service::ALL.iter().position(|s| s == service));
+        // Those of others come last.
+        let known = |service| Service::ALL.iter().position(|s| *s == service);
+        services.sort_by_key(|&(service, _)| (known(service).unwrap_or(usize::MAX), service));
         supervisor.do_send(Opened(household.clone()));
         Ok(House {
             supervisor,

@@ -34,6 +34,7 @@ mod lan_file;
 #[cfg(test)]
 mod lan_supervision_tests;
 mod lan_video;
+mod language;
 mod ledger;
 mod library;
 mod link;
@@ -62,6 +63,7 @@ mod seat;
 mod seldom;
 mod send_file;
 mod sent;
+mod services;
 mod session;
 mod settings;
 mod slots;

@@ -2,6 +2,7 @@
 //! actor on the next core.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,20 +19,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
-use crate::chatroom::ChatroomConnection;
 use crate::house::Rooms;
-use crate::lan_audio::LanAudioConnection;
-use crate::lan_chat::LanChatConnection;
-use crate::lan_file::LanFileConnection;
-use crate::lan_video::LanVideoConnection;
 use crate::link::Link;
 use crate::locks::locked;
 use crate::messages::{Dismiss, Observation, Observe, Service};
 use crate::seldom::Seldom;
 use crate::slots::{Slot, Slots};
 use crate::supervisor::{DoorClosed, Supervisor};
-use crate::tumip::TumipConnection;
-use crate::videochat::VideochatConnection;
 use crate::watch::{self, Post};
 
 /// Connections that may wait to be accepted.
@@ -55,6 +49,7 @@ struct GuestLeft;
 #[derive(Clone)]
 pub struct Door {
     pub service: Service,
+    pub welcome: Welcome,
     pub listener: Arc<std::net::TcpListener>,
     pub allow: Arc<[IpNet]>,
     pub slots: Slots,
@@ -65,6 +60,83 @@ pub struct Door {
     pub closing: Arc<AtomicBool>,
     /// Where the listener is, rebuilt or not.
     pub post: Post<Listener>,
+}
+
+/// Who has just come in.
+pub struct Newcomer {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+    service: Service,
+    arbiter: ArbiterHandle,
+    rooms: Arc<Rooms>,
+    guests: Guests,
+    post: Post<Listener>,
+}
+
+/// Starts the connection actors of one service.
+#[derive(Clone)]
+pub struct Welcome(Arc<dyn Fn(Newcomer) + Send + Sync>);
+
+impl Welcome {
+    /// `make` makes the actor of a connection, on the core that it lives on.
+    pub fn new<A>(make: impl Fn(Link, Arc<Rooms>) -> A + Send + Sync + 'static) -> Welcome
+    where
+        A: Actor<Context = Context<A>> + Handler<Dismiss>,
+    {
+        let make = Arc::new(make);
+        Welcome(Arc::new(move |newcomer| welcome(newcomer, make.clone())))
+    }
+
+    fn welcome(&self, newcomer: Newcomer) {
+        (self.0)(newcomer);
+    }
+}
+
+impl fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Welcome")
+    }
+}
+
+fn welcome<A>(newcomer: Newcomer, make: Arc<impl Fn(Link, Arc<Rooms>) -> A + Send + Sync + 'static>)
+where
+    A: Actor<Context = Context<A>> + Handler<Dismiss>,
+{
+    let Newcomer {
+        stream,
+        peer,
+        slot,
+        service,
+        arbiter,
+        rooms,
+        guests,
+        post,
+    } = newcomer;
+    // Locked until the guest is on the list: one that ends at once is taken off after that.
+    let list = guests.clone();
+    let mut list = locked(&list.0);
+    let id = list.next_id;
+    list.next_id += 1;
+    let guest = watch::start(
+        &arbiter,
+        move |_| match Link::new(stream, peer, service, rooms.legacy_gap, &rooms.limits) {
+            Ok(link) => Some(make(link, rooms)),
+            Err(error) => {
+                tracing::warn!(%service, %peer, %error, "a connection can't be taken over");
+                None
+            }
+        },
+        move |panic| {
+            if let Some(panic) = panic {
+                tracing::error!(%service, %peer, panic, "a connection panicked");
+            }
+            guests.remove(id);
+            drop(slot);
+            post.do_send(GuestLeft);
+        },
+    );
+    list.here.insert(id, guest.recipient());
 }
 
 /// Binds the port of a service; says where it is.
@@ -146,56 +218,19 @@ impl Listener {
             return self.refuse(peer, "server.max_connections are here already");
         };
         self.accepted += 1;
-        match self.door.service {
-            Service::Videochat => self.welcome(stream, peer, slot, VideochatConnection::new),
-            Service::Chatroom => self.welcome(stream, peer, slot, ChatroomConnection::new),
-            Service::Tumip => self.welcome(stream, peer, slot, TumipConnection::new),
-            Service::LanFile => self.welcome(stream, peer, slot, LanFileConnection::new),
-            Service::LanChat => self.welcome(stream, peer, slot, LanChatConnection::new),
-            Service::LanAudio => self.welcome(stream, peer, slot, LanAudioConnection::new),
-            Service::LanVideo => self.welcome(stream, peer, slot, LanVideoConnection::new),
-            // Has an endpoint and no listener.
-            Service::Packetchat => {}
-        }
-    }
-
-    fn welcome<A>(
-        &self,
-        stream: std::net::TcpStream,
-        peer: SocketAddr,
-        slot: Slot,
-        make: fn(Link, Arc<Rooms>) -> A,
-    ) where
-        A: Actor<Context = Context<A>> + Handler<Dismiss>,
-    {
-        let service = self.door.service;
-        // Never empty: `House::open` makes at least one core.
         let at = usize::try_from(self.accepted).unwrap_or(0) % self.door.cores.len().max(1);
+        // Never empty: `House::open` makes at least one core.
         let (arbiter, rooms) = self.door.cores[at].clone();
-        let (guests, post) = (self.door.guests.clone(), self.door.post.clone());
-        // Locked until the guest is on the list: one that ends at once is taken off after that.
-        let mut list = locked(&self.door.guests.0);
-        let id = list.next_id;
-        list.next_id += 1;
-        let guest = watch::start(
-            &arbiter,
-            move |_| match Link::new(stream, peer, service, rooms.legacy_gap, &rooms.limits) {
-                Ok(link) => Some(make(link, rooms)),
-                Err(error) => {
-                    tracing::warn!(%service, %peer, %error, "a connection can't be taken over");
-                    None
-                }
-            },
-            move |panic| {
-                if let Some(panic) = panic {
-                    tracing::error!(%service, %peer, panic, "a connection panicked");
-                }
-                guests.remove(id);
-                drop(slot);
-                post.do_send(GuestLeft);
-            },
-        );
-        list.here.insert(id, guest.recipient());
+        self.door.welcome.welcome(Newcomer {
+            stream,
+            peer,
+            slot,
+            service: self.door.service,
+            arbiter,
+            rooms,
+            guests: self.door.guests.clone(),
+            post: self.door.post.clone(),
+        });
     }
 
     fn refuse(&mut self, peer: SocketAddr, rule: &str) {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::floor::{Announce, Floor, Seat, Tell, Vacate};
 use crate::free_name::free_name;
 use crate::inbox::{Fate, Sender};
+use crate::language::{Language, ListChange, ListEncoder};
 use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service, Words};
 use crate::watch::Post;
 
@@ -127,19 +128,6 @@ struct Publish(Service);
 #[rtype(result = "()")]
 struct Greet(Service);
 
-/// What a service makes of a new list of people.
-pub struct ListChange<'a> {
-    /// A JSON object of names and public keys.
-    pub people: &'a [u8],
-    pub joined: &'a [Arc<str>],
-    pub left: &'a [Arc<str>],
-    /// Whether each name gets a list of its own.
-    pub one_by_one: bool,
-}
-
-/// Encodes a new list of people for one service, as whole messages; `None` where people ask for lists.
-pub type ListEncoder = Option<fn(&ListChange<'_>) -> Vec<Bytes>>;
-
 struct Present {
     person: Arc<Person>,
     floor: usize,
@@ -185,16 +173,12 @@ pub struct Lobby {
 
 impl Lobby {
     /// A lobby for the services given.
-    pub fn new(
-        floors: Vec<Post<Floor>>,
-        services: &[(Service, ListEncoder)],
-        merging: Merging,
-    ) -> Lobby {
-        let rooms = services
+    pub fn new(floors: Vec<Post<Floor>>, languages: &[Language], merging: Merging) -> Lobby {
+        let rooms = languages
             .iter()
-            .map(|&(service, encode)| {
+            .map(|language| {
                 let room = Room {
-                    encode,
+                    encode: language.people,
                     people: BTreeMap::new(),
                     numbers: None,
                     joined: Vec::new(),
@@ -205,7 +189,7 @@ impl Lobby {
                     cost: Duration::ZERO,
                     scheduled: false,
                 };
-                (service, room)
+                (language.service, room)
             })
             .collect();
         Lobby {
@@ -343,6 +327,8 @@ fn list(room: &mut Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: boo
         joined,
         left,
         one_by_one,
+        came: &[],
+        went: &[],
     };
     let wire = room.encode.map_or_else(Vec::new, |encode| encode(&change));
     Heard::Presence {

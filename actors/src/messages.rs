@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::oneshot;
 
 use crate::inbox::Sender;
 
 /// A service of the house, named as everywhere: configuration, logs, documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
     Chatroom,
+    /// The house itself, whose bot is in the room.
+    House,
     LanAudio,
     LanChat,
     LanFile,
@@ -22,11 +23,15 @@ pub enum Service {
     Packetchat,
     Tumip,
     Videochat,
+    Web,
+    /// One that somebody else has added, by its name.
+    Other(&'static str),
 }
 
 impl Service {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Service; 8] = [
+    /// Those with a port of their own that come with the house, in the order in which they are shown.
+    pub const ALL: [Service; 9] = [
+        Service::Web,
         Service::Videochat,
         Service::Chatroom,
         Service::Packetchat,
@@ -41,6 +46,7 @@ impl Service {
     pub fn name(self) -> &'static str {
         match self {
             Service::Chatroom => "chatroom",
+            Service::House => "house",
             Service::LanAudio => "lan_audio",
             Service::LanChat => "lan_chat",
             Service::LanFile => "lan_file",
@@ -48,7 +54,15 @@ impl Service {
             Service::Packetchat => "packetchat",
             Service::Tumip => "tumip",
             Service::Videochat => "videochat",
+            Service::Web => "web",
+            Service::Other(name) => name,
         }
+    }
+}
+
+impl Serialize for Service {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

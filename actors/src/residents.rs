@@ -7,19 +7,19 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use playhouse_media::Catalogue;
 
 use crate::audio_source::{AudioSource, Hearers};
-use crate::chatroom;
 use crate::file_offer::FileOffer;
 use crate::file_store::Shelves;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
+use crate::language::Language;
 use crate::library::{self, Library};
 use crate::live_source::LiveSource;
-use crate::lobby::{ListEncoder, Lobby, Merging};
+use crate::lobby::{Lobby, Merging};
 use crate::messages::Service;
+use crate::services::tcp_services;
 use crate::settings::{SAMPLE, Settings};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Rebuilt, Supervisor};
-use crate::videochat;
 use crate::watch::{Post, keep};
 
 /// Tells the supervisor that an actor was rebuilt.
@@ -51,21 +51,20 @@ pub fn keep_lobby(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
 ) {
-    const SERVICES: [(Service, ListEncoder); 5] = [
-        (Service::Videochat, Some(videochat::encode_list)),
-        (Service::Chatroom, Some(chatroom::encode_list)),
-        // Its people ask who is here.
-        (Service::Packetchat, None),
-        // Their people have no word for who is here.
-        (Service::Tumip, None),
-        (Service::LanChat, None),
-    ];
+    // Those of packetchat ask who is here.
+    let packetchat = settings.packetchat.as_ref();
+    let packetchat = packetchat.map(|_| Language::plain(Service::Packetchat));
+    let tcp = tcp_services(settings).into_iter();
+    let languages: Arc<[Language]> = tcp
+        .filter_map(|service| service.language)
+        .chain(packetchat)
+        .collect();
     let merging = Merging {
         window: settings.lobby_merge,
         budget: settings.presence_bytes,
     };
     let floors = household.floors.clone();
-    let make = move || Lobby::new(floors.clone(), &SERVICES, merging);
+    let make = move || Lobby::new(floors.clone(), &languages, merging);
     let core = cores.first().cloned().unwrap_or_else(Arbiter::current);
     keep(
         &core,

@@ -1,7 +1,8 @@
 //! A connection's place among the people: leaving is dropping it, also when the connection panics.
 
-use std::sync::atomic::Ordering;
+use playhouse_protocols::packetchat::Kind;
 
+use crate::file_store::draw;
 use crate::floor::{Backlog, Floor, Vacate};
 use crate::house::Rooms;
 use crate::lobby::{Leave, Lobby};
@@ -25,8 +26,8 @@ pub struct Seated {
 impl Seated {
     /// A place with a new number, for whoever is about to join.
     pub fn new(service: Service, rooms: &Rooms) -> Seated {
-        let person = rooms.next_person.fetch_add(1, Ordering::Relaxed);
-        Seated::of(person, service, rooms)
+        // packetchat's people know everyone by number, so all numbers are of its kind.
+        Seated::of(draw(Kind::User), service, rooms)
     }
 
     /// The place of the person with this number.

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -145,7 +144,6 @@ impl Fixture {
             floor_number: 0,
             library: self.house.household.library.clone(),
             streams: Slots::new(10),
-            next_person: Arc::new(AtomicU64::new(1_000_000)),
             pace: self.settings.pace,
             head_start: self.settings.head_start,
             limits: Arc::new(self.settings.limits.clone()),

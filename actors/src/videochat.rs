@@ -12,9 +12,10 @@ use rsa::traits::PublicKeyParts;
 
 use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
+use crate::language::{Language, ListChange};
 use crate::library::{FileNames, Find};
 use crate::link::{Link, Parting};
-use crate::lobby::{ListChange, Say};
+use crate::lobby::Say;
 use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
@@ -205,8 +206,15 @@ impl VideochatConnection {
     }
 }
 
+/// How its people are told what happens.
+pub const LANGUAGE: Language = Language {
+    service: Service::Videochat,
+    people: Some(encode_list),
+    words: None,
+};
+
 /// `broadcast_message` and `AFK`, as the lobby's list changes.
-pub fn encode_list(change: &ListChange<'_>) -> Vec<Bytes> {
+fn encode_list(change: &ListChange<'_>) -> Vec<Bytes> {
     [
         (Presence::Left, change.left),
         (Presence::Joined, change.joined),
