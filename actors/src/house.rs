@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -41,6 +41,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
+use crate::web::Console;
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -73,6 +74,8 @@ pub struct Rooms {
     /// Buffers that wait for a listener who is too slow for the sound.
     pub sound_backlog: usize,
     pub cameras: Cameras,
+    /// What the web service reaches, if it is on.
+    pub console: Option<Arc<Console>>,
 }
 
 /// Why the house can't open.
@@ -231,6 +234,20 @@ impl House {
         let readers = settings.lan_file.as_ref().map_or(0, |_| FILE_THREADS);
         let readers = Crew::start("file", readers, || {}).map_err(StartError::Threads)?;
         let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
+        let console = settings.web.as_ref().map(|web| {
+            Arc::new(Console {
+                settings: web.clone(),
+                data_dir: settings.data_dir.clone(),
+                since: Instant::now(),
+                supervisor: supervisor.clone(),
+                lobby: household.lobby.clone(),
+                library: household.library.clone(),
+                files: household.files.clone(),
+                offer: household.offer.clone(),
+                shelves: storeroom.shelves.clone(),
+                studio: studio.clone(),
+            })
+        });
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -256,6 +273,7 @@ impl House {
                     hearers: hearers.clone(),
                     sound_backlog,
                     cameras: cameras.clone(),
+                    console: console.clone(),
                 };
                 (arbiter.clone(), Arc::new(rooms))
             })

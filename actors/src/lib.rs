@@ -80,6 +80,7 @@ mod upload;
 mod videochat;
 mod viewing;
 mod watch;
+mod web;
 
 pub use audio_source::AudioSource;
 pub use channel::Channel;
@@ -111,7 +112,7 @@ pub use recorder::Recorder;
 pub use session::Session;
 pub use settings::{
     FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, SAMPLE,
-    Settings, Sound, Source, Tumip,
+    Settings, Sound, Source, Tumip, Web,
 };
 pub use socket::raise_open_files;
 pub use streamer::Streamer;
@@ -120,3 +121,4 @@ pub use tumip::TumipConnection;
 pub use upload::Upload;
 pub use videochat::VideochatConnection;
 pub use watch::{Post, panic_message};
+pub use web::{HttpConnection, WebConnection};

@@ -110,7 +110,20 @@ impl Link {
         limits: &Limits,
     ) -> io::Result<Link> {
         stream.set_nonblocking(true)?;
-        let stream = TcpStream::from_std(stream)?;
+        Link::over(TcpStream::from_std(stream)?, peer, service, gap, limits)
+    }
+
+    /// Takes over a socket that is on this thread's event loop already.
+    ///
+    /// # Errors
+    /// The system's, when the socket can't be set up.
+    pub fn over(
+        stream: TcpStream,
+        peer: SocketAddr,
+        service: Service,
+        gap: Duration,
+        limits: &Limits,
+    ) -> io::Result<Link> {
         stream.set_nodelay(true)?;
         let alive = TcpKeepalive::new().with_time(ALIVE_AFTER);
         SockRef::from(&stream).set_tcp_keepalive(&alive.with_interval(ALIVE_INTERVAL))?;

@@ -248,6 +248,14 @@ pub enum Observation {
     ChatBot {
         asked: u64,
     },
+    HttpConnection {
+        /// Bytes.
+        came: u64,
+        /// Bytes.
+        went: u64,
+        /// Whether it has become a WebSocket, whose bytes are not counted here.
+        upgraded: bool,
+    },
     FileOffer {
         waiting: usize,
     },

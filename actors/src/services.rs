@@ -11,6 +11,7 @@ use crate::messages::Service;
 use crate::settings::Settings;
 use crate::tumip::TumipConnection;
 use crate::videochat::{self, VideochatConnection};
+use crate::web::{self, HttpConnection};
 
 /// A service over TCP.
 #[derive(Debug, Clone)]
@@ -34,6 +35,12 @@ pub fn tcp_services(settings: &Settings) -> Vec<TcpService> {
             language,
         }));
     };
+    add(
+        Service::Web,
+        settings.web.as_ref().map(|web| web.port),
+        Welcome::new(HttpConnection::new),
+        Some(web::LANGUAGE),
+    );
     add(
         Service::Videochat,
         settings.videochat,

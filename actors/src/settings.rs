@@ -55,6 +55,7 @@ pub struct Settings {
     pub lan_chat: Option<u16>,
     pub lan_audio: Option<LanAudio>,
     pub lan_video: Option<LanVideo>,
+    pub web: Option<Web>,
     pub live: Live,
     pub bot: BotMaker,
     /// For one answer of a bot.
@@ -133,6 +134,21 @@ impl LanAudio {
             .unwrap_or(usize::MAX)
             .div_ceil(BUFFER_SAMPLES)
     }
+}
+
+/// How the web service is set up.
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// TCP; 0 lets the system choose.
+    pub port: u16,
+    /// Argon2 hash of what opens the pages, in PHC form; `None`: they are open.
+    pub password: Option<String>,
+    /// The same for what changes the house; `None`: nobody may.
+    pub admin_password: Option<String>,
+    /// Names under which browsers may come, beside addresses and names of local networks.
+    pub hosts: Vec<String>,
+    /// How long somebody stays signed in.
+    pub session: Duration,
 }
 
 /// What lan_audio plays.

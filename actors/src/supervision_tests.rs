@@ -168,6 +168,7 @@ impl Fixture {
             hearers: Hearers::default(),
             sound_backlog: 1,
             cameras: Cameras::start(&self.settings).unwrap(),
+            console: None,
         })
     }
 
@@ -256,6 +257,7 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             source: Sound::Tone,
             backlog: Duration::from_secs(1),
         }),
+        web: None,
         lan_video: Some(LanVideo {
             port: 0,
             max_frame: 1 << 20,

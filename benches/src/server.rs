@@ -72,6 +72,7 @@ impl Server {
             .arg(folder.path())
             .arg("--ready-file")
             .arg(&ready)
+            .env("PLAYHOUSE__WEB__PORT", "0")
             .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
             .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
             .env("PLAYHOUSE__TUMIP__PORT", "0")

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use playhouse_actors::{
     BotMaker, FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording,
-    Settings, Sound, Source, Tumip,
+    Settings, Sound, Source, Tumip, Web,
 };
 use playhouse_storage::Offer;
 use serde::Deserialize;
@@ -32,6 +32,7 @@ pub struct Config {
     pub(super) lan_chat: LanChatKeys,
     pub(super) lan_audio: LanAudioKeys,
     pub(super) lan_video: LanVideoKeys,
+    pub(super) web: WebKeys,
     pub(super) live: LiveKeys,
     pub(super) bot: BotKeys,
     /// Made of `bot` when it is checked.
@@ -160,6 +161,16 @@ pub(super) struct LanVideoKeys {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct WebKeys {
+    pub(super) enabled: bool,
+    pub(super) port: u16,
+    pub(super) password: String,
+    pub(super) admin_password: String,
+    pub(super) hosts: Vec<String>,
+    pub(super) session_hours: u64,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct LiveKeys {
     pub(super) linger_s: u64,
     pub(super) chatroom_frames: u32,
@@ -254,6 +265,7 @@ impl Config {
                 max_frame: self.lan_video.max_frame_mb << 20,
                 max_cameras: self.lan_video.max_cameras,
             }),
+            web: self.web.enabled.then(|| self.web.settings()),
             live: self.live.settings(),
             bot: self.maker.clone(),
             bot_time_limit: Duration::from_secs(self.bot.time_limit_s),
@@ -284,6 +296,19 @@ impl LanAudioKeys {
             "sample" => Sound::Sample,
             "tone" => Sound::Tone,
             address => Sound::Address(address.to_owned()),
+        }
+    }
+}
+
+impl WebKeys {
+    fn settings(&self) -> Web {
+        let hash = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Web {
+            port: self.port,
+            password: hash(&self.password),
+            admin_password: hash(&self.admin_password),
+            hosts: self.hosts.clone(),
+            session: Duration::from_secs(self.session_hours * 3600),
         }
     }
 }

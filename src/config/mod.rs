@@ -56,7 +56,8 @@ impl Config {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("server.allow");
+            .with_list_parse_key("server.allow")
+            .with_list_parse_key("web.hosts");
         Config::from_layers(overrides, environment)
     }
 
@@ -179,11 +180,14 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "log.level"
         | "lan_file.offer"
         | "lan_audio.source"
+        | "web.password"
+        | "web.admin_password"
         | "bot.rules"
         | "bot.openai.url"
         | "bot.openai.model"
         | "bot.openai.key_variable"
         | "bot.openai.system" => merged.get::<String>(key).err(),
+        "web.hosts" => merged.get::<Vec<String>>(key).err(),
         "live.source" => merged.get::<Vec<SourceKeys>>(key).err(),
         "live.record" => merged.get::<bool>(key).err(),
         "bot.kind" => merged.get::<BotKind>(key).err(),
@@ -239,6 +243,7 @@ mod tests {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.allow")
+            .with_list_parse_key("web.hosts")
             .source(Some(variables.collect()));
         let overrides = Overrides {
             file: Some(path),

@@ -10,7 +10,7 @@ const MAX_NAME: usize = 64;
 /// Words of chatroom begin so.
 const WORDS: [&str; 2] = ["[", "QUIT"];
 /// Names that begin so are those of people's own channels.
-const TAKEN: [&str; 2] = ["tumip-", "cam-"];
+const TAKEN: [&str; 3] = ["tumip-", "cam-", "web-"];
 
 impl Config {
     /// The keys that break a rule, and the rule.
@@ -230,7 +230,14 @@ impl Config {
             }
         }
         let (videochat, chatroom) = (&self.videochat, &self.chatroom);
+        let web = &self.web;
+        rule(
+            "web.session_hours",
+            (1..=24 * 365).contains(&web.session_hours),
+            "1 to 8760 hours",
+        );
         let tcp = [
+            ("web.port", web.enabled, web.port),
             ("videochat.port", videochat.enabled, videochat.port),
             ("chatroom.port", chatroom.enabled, chatroom.port),
             ("tumip.port", tumip.enabled, tumip.port),
@@ -284,7 +291,7 @@ impl SourceKeys {
         } else if name.starts_with('.') {
             "name: does not begin with a dot"
         } else if TAKEN.iter().any(|taken| name.starts_with(taken)) {
-            "name: tumip- and cam- are for people's own channels"
+            "name: tumip-, cam- and web- are for people's own channels"
         } else if WORDS.iter().any(|word| name.starts_with(word)) {
             "name: begins like a word of chatroom, whose people could not choose it"
         } else if others.contains(&name) {

@@ -459,6 +459,7 @@ fn program(
         .arg(videos)
         .arg("--data")
         .arg(folder.join("data"))
+        .env("PLAYHOUSE__WEB__PORT", "0")
         .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
         .env("PLAYHOUSE__CHATROOM__PORT", "0")
         .env("PLAYHOUSE__PACKETCHAT__PORT", "0")

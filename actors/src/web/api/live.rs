@@ -1,0 +1,6 @@
+//! /api/live.
+
+use actix_web::web::ServiceConfig;
+
+/// Adds its addresses.
+pub fn routes(_: &mut ServiceConfig) {}

@@ -1,0 +1,9 @@
+//! HTTP for programs, and for the pages: one file for each kind of thing.
+
+pub mod files;
+pub mod house;
+pub mod live;
+pub mod messages;
+pub mod people;
+pub mod tus;
+pub mod videos;

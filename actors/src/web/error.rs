@@ -1,0 +1,63 @@
+//! Why a request is refused, told as JSON: `{"error":"…","rule":"…"}`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{error}")]
+pub struct ApiError {
+    #[serde(skip)]
+    pub status: StatusCode,
+    /// A sentence for whoever asked.
+    pub error: String,
+    /// The key or the rule that it goes by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            error: error.into(),
+            rule: None,
+        }
+    }
+
+    /// By this rule.
+    pub fn by(self, rule: &'static str) -> ApiError {
+        ApiError {
+            rule: Some(rule),
+            ..self
+        }
+    }
+
+    pub fn not_found(what: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, what)
+    }
+
+    pub fn bad(what: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, what)
+    }
+
+    pub fn forbidden(what: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::FORBIDDEN, what)
+    }
+
+    /// Something of ours broke, or is just being rebuilt; the log has what.
+    pub fn internal() -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "internal error; try again")
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status).json(self)
+    }
+}

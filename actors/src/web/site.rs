@@ -1,0 +1,174 @@
+//! What answers HTTP requests, one for each core: actix-web's application behind actix-http, and what
+//! turns a connection into a WebSocket.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_codec::{Encoder, Framed};
+use actix_http::body::{BodySize, MessageBody};
+use actix_http::error::DispatchError;
+use actix_http::h1;
+use actix_http::ws::handshake;
+use actix_http::{HttpService, Request};
+use actix_rt::Arbiter;
+use actix_service::{
+    IntoServiceFactory, Service as _, ServiceFactory as _, fn_service, map_config,
+};
+use actix_web::dev::AppConfig;
+use actix_web::{App, web};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+
+use super::connection::WebConnection;
+use super::guard;
+use super::http::{HttpConnection, Upgraded};
+use super::pages;
+use super::tcp::Tcp;
+use crate::house::Rooms;
+use crate::link::Link;
+use crate::messages::Service;
+use crate::watch;
+
+/// A request's head must be here in so long.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// A connection without a request is kept for so long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Who is served: kept with the connection for all its requests.
+#[derive(Clone)]
+pub struct Visit {
+    pub rooms: Arc<Rooms>,
+    pub peer: SocketAddr,
+    pub me: Addr<HttpConnection>,
+}
+
+/// Why a connection can't be served, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error("the pages can't be opened")]
+    Closed,
+    #[error("{0}")]
+    Dispatch(#[from] DispatchError),
+}
+
+type Serving = Pin<Box<dyn Future<Output = Result<(), DispatchError>>>>;
+
+/// The application of one core.
+pub struct Site {
+    rooms: Arc<Rooms>,
+    serve: Box<dyn Fn(Tcp) -> Serving>,
+}
+
+thread_local! {
+    static SITE: RefCell<Option<Rc<Site>>> = const { RefCell::new(None) };
+}
+
+impl Site {
+    /// The one of the core that this is called on, made for the first connection.
+    ///
+    /// # Errors
+    /// The application can't be made.
+    pub async fn of_this_core(rooms: &Arc<Rooms>) -> Result<Rc<Site>, SiteError> {
+        let known = SITE.with_borrow(Clone::clone);
+        if let Some(site) = known.filter(|site| Arc::ptr_eq(&site.rooms, rooms)) {
+            return Ok(site);
+        }
+        let site = Rc::new(Site::open(rooms.clone()).await?);
+        SITE.set(Some(site.clone()));
+        Ok(site)
+    }
+
+    async fn open(rooms: Arc<Rooms>) -> Result<Site, SiteError> {
+        let app = App::new()
+            .app_data(web::Data::from(rooms.clone()))
+            .configure(pages::routes)
+            .into_factory();
+        let app = map_config(app, |()| AppConfig::default());
+        let service = HttpService::build()
+            .client_request_timeout(HEAD_TIME)
+            .keep_alive(KEEP_ALIVE)
+            .on_connect_ext(|tcp: &Tcp, extensions| {
+                extensions.insert(tcp.visit().clone());
+            })
+            .upgrade(fn_service(upgrade))
+            .h1(app);
+        let service = service
+            .new_service(())
+            .await
+            .map_err(|()| SiteError::Closed)?;
+        let serve = move |tcp: Tcp| -> Serving {
+            let peer = Some(tcp.visit().peer);
+            Box::pin(service.call((tcp, peer)))
+        };
+        Ok(Site {
+            rooms,
+            serve: Box::new(serve),
+        })
+    }
+
+    /// Answers all requests of a connection.
+    ///
+    /// # Errors
+    /// The peer's or the network's.
+    pub async fn serve(&self, tcp: Tcp) -> Result<(), SiteError> {
+        Ok((self.serve)(tcp).await?)
+    }
+}
+
+/// A request to go on as a WebSocket. Done when that is over.
+async fn upgrade(
+    (request, framed): (Request, Framed<Tcp, h1::Codec>),
+) -> Result<(), actix_web::Error> {
+    let mut parts = framed.into_parts();
+    let (rooms, peer) = (parts.io.visit().rooms.clone(), parts.io.visit().peer);
+    let admitted = guard::admit_socket(&request, &rooms, peer);
+    let (response, access) = match admitted {
+        Ok(access) => match handshake(request.head()) {
+            Ok(mut response) => (response.finish().map_into_boxed_body(), Some(access)),
+            Err(error) => (error.into(), None),
+        },
+        Err(refusal) => (refusal, None),
+    };
+    let (head, body) = response.into_parts();
+    let body = body.try_into_bytes().unwrap_or_default();
+    let size = match access {
+        Some(_) => BodySize::None,
+        None => BodySize::Sized(body.len() as u64),
+    };
+    parts.write_buf.clear();
+    parts
+        .codec
+        .encode(h1::Message::Item((head, size)), &mut parts.write_buf)?;
+    parts.write_buf.extend_from_slice(&body);
+    let first = parts.write_buf.freeze();
+    let unread = parts.read_buf.to_vec();
+    let Some(access) = access else {
+        let mut tcp = parts.io;
+        tcp.write_all(&first).await?;
+        tcp.shutdown().await?;
+        return Ok(());
+    };
+    let (stream, visit) = parts.io.into_parts();
+    let link = Link::over(stream, peer, Service::Web, rooms.legacy_gap, &rooms.limits)?;
+    let (over, ended) = oneshot::channel();
+    let connection = watch::start(
+        &Arbiter::current(),
+        move |_| Some(WebConnection::new(link, rooms, access, first, unread)),
+        move |panic| {
+            if let Some(panic) = panic {
+                tracing::error!(service = "web", %peer, panic, "a connection panicked");
+            }
+            // Who waits may be gone.
+            let _ = over.send(());
+        },
+    );
+    visit.me.do_send(Upgraded(connection));
+    let _ = ended.await;
+    Ok(())
+}
