@@ -23,6 +23,7 @@ use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
+use crate::history::History;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
@@ -68,6 +69,7 @@ pub struct Rooms {
     pub bots: Bots,
     /// Where lan_file learns what it offers.
     pub offer: Post<FileOffer>,
+    pub history: Post<History>,
     /// Threads that read what lan_file sends, as far as it is not in memory.
     pub readers: Crew,
     pub hearers: Hearers,
@@ -269,6 +271,7 @@ impl House {
                     quiet: tumip.quiet,
                     bots: bots.clone(),
                     offer: household.offer.clone(),
+                    history: household.history.clone(),
                     readers: readers.clone(),
                     hearers: hearers.clone(),
                     sound_backlog,
