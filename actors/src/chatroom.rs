@@ -180,7 +180,7 @@ impl ChatroomConnection {
 pub const LANGUAGE: Language = Language {
     service: Service::Chatroom,
     people: Some(encode_list),
-    words: None,
+    ..Language::plain(Service::Chatroom)
 };
 
 /// `URIF`, as the lobby's list changes; it has no place for the names of who came and went.
@@ -235,6 +235,9 @@ impl Handler<Heard> for ChatroomConnection {
             Heard::Said(wire) => self.alone(wire, ctx),
             // The lobby says them to those who understand them.
             Heard::Words(_) => {}
+            // The protocol has no word for it.
+            Heard::Refused(_) => {}
+            Heard::ShownOut(why) => self.part(Parting::ShownOut(why.to_string()), ctx),
             Heard::Presence { wire, blocks } => {
                 self.decoder.set_blocks(blocks);
                 for list in wire.iter() {

@@ -225,7 +225,10 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
         };
         guest.link.close(patience);
         guest.link.span().in_scope(|| match why {
-            Parting::Goodbye | Parting::Dropped(_) | Parting::HouseCloses => {
+            Parting::Goodbye
+            | Parting::Dropped(_)
+            | Parting::ShownOut(_)
+            | Parting::HouseCloses => {
                 tracing::info!("left: {why}");
             }
             Parting::Internal(_) => tracing::error!("left: {why}"),

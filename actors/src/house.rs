@@ -23,6 +23,7 @@ use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
+use crate::history::History;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
@@ -41,7 +42,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::Console;
+use crate::web::{Console, Pulse};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -68,6 +69,7 @@ pub struct Rooms {
     pub bots: Bots,
     /// Where lan_file learns what it offers.
     pub offer: Post<FileOffer>,
+    pub history: Post<History>,
     /// Threads that read what lan_file sends, as far as it is not in memory.
     pub readers: Crew,
     pub hearers: Hearers,
@@ -246,6 +248,7 @@ impl House {
                 offer: household.offer.clone(),
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
+                pulse: Pulse::default(),
             })
         });
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
@@ -269,6 +272,7 @@ impl House {
                     quiet: tumip.quiet,
                     bots: bots.clone(),
                     offer: household.offer.clone(),
+                    history: household.history.clone(),
                     readers: readers.clone(),
                     hearers: hearers.clone(),
                     sound_backlog,

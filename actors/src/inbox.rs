@@ -94,6 +94,8 @@ pub struct Incoming {
     /// Number of the user whose words they are.
     pub from: u64,
     pub text: Bytes,
+    /// For this user alone.
+    pub is_direct: bool,
     /// `None`: nobody waits for the receipt.
     pub sender: Option<Sender>,
 }
@@ -106,9 +108,9 @@ impl Incoming {
 
     /// What it takes of the memory that all users share. The words for all are there once.
     fn charge(&self) -> usize {
-        match self.sender {
-            Some(_) => self.cost(),
-            None => OVERHEAD,
+        match self.is_direct {
+            true => self.cost(),
+            false => OVERHEAD,
         }
     }
 
@@ -181,7 +183,7 @@ impl Inbox {
     pub fn push(&mut self, incoming: Incoming, limit: usize) -> Result<(), Refusal> {
         let number = incoming.number;
         let flying = self.flying.iter().map(|flight| &flight.incoming);
-        if incoming.sender.is_some()
+        if incoming.is_direct
             && flying
                 .chain(&self.waiting)
                 .any(|here| here.number == number)
@@ -301,6 +303,7 @@ mod tests {
             number,
             from: 1,
             text: Bytes::from_static(b"hello"),
+            is_direct: false,
             sender: None,
         }
     }
@@ -369,6 +372,7 @@ mod tests {
             fn handle(&mut self, _: Delivery, _: &mut Context<Self>) {}
         }
         let direct = Incoming {
+            is_direct: true,
             sender: Some(Sender {
                 seat: Somebody.start().recipient(),
                 message: MessageId {

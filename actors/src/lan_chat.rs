@@ -147,7 +147,8 @@ impl Handler<Heard> for LanChatConnection {
                 self.push(Segment::new(Rule::Stream, wire), ctx);
             }
             // The protocol has no word for who is here; the lobby says words to those who understand them.
-            Heard::Presence { .. } | Heard::Words(_) => {}
+            Heard::Presence { .. } | Heard::Words(_) | Heard::Refused(_) => {}
+            Heard::ShownOut(why) => self.part(Parting::ShownOut(why.to_string()), ctx),
         }
     }
 }

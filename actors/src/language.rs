@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rsa::RsaPublicKey;
 
 use crate::messages::{Person, Service};
 
@@ -46,6 +47,42 @@ pub struct Language {
     pub service: Service,
     pub people: ListEncoder,
     pub words: WordsEncoder,
+    /// Whether people see their own public words come back.
+    pub echo: bool,
+    /// Whether there is a way to show people text.
+    pub reads: bool,
+    /// How people's keys are used; `None` where they have none.
+    pub secrecy: Option<&'static Secrecy>,
+}
+
+/// How a service encrypts whose people have keys of their own.
+#[derive(Debug)]
+pub struct Secrecy {
+    pub padding: Padding,
+    /// Bits of the keys that the house holds there for people of other services.
+    pub bits: usize,
+    /// The file in the data folder that what these keys share is kept in.
+    pub file: &'static str,
+    /// A public key as lists show it, from the PEM or the line end behind it back to the key.
+    pub parse: fn(&str) -> Option<RsaPublicKey>,
+    /// … and to the PEM that lists show.
+    pub pem: fn(&RsaPublicKey) -> Option<String>,
+    /// What the first text of somebody says before it, where the protocol names no sender.
+    pub opening: fn(&str) -> String,
+    /// One encrypted block from the person shown under this name, as a whole message.
+    pub wire: fn(&str, &[u8]) -> Bytes,
+    /// Bytes that the list of people may have, so that people of other services still fit; `name` is what
+    /// stands beside it.
+    pub list_bytes: fn(&[u8]) -> usize,
+}
+
+/// What makes a text as long as a block, so that the same text never looks the same twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// RSA-OAEP with SHA-256.
+    Oaep,
+    /// RSA PKCS#1 v1.5.
+    Pkcs1,
 }
 
 impl Language {
@@ -55,6 +92,9 @@ impl Language {
             service,
             people: None,
             words: None,
+            echo: false,
+            reads: true,
+            secrecy: None,
         }
     }
 }

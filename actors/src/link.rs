@@ -42,6 +42,8 @@ pub enum Parting {
     Fault(String),
     /// The peer is too slow.
     Slow(String),
+    /// The house wants the peer to go.
+    ShownOut(String),
     /// The house closes.
     HouseCloses,
     /// Something of ours broke.
@@ -55,6 +57,7 @@ impl fmt::Display for Parting {
             Parting::Dropped(how) => write!(f, "dropped: {how}"),
             Parting::Fault(rule) => write!(f, "let go for bad input: {rule}"),
             Parting::Slow(how) => write!(f, "let go for being slow: {how}"),
+            Parting::ShownOut(why) => write!(f, "shown out: {why}"),
             Parting::HouseCloses => f.write_str("the house closes"),
             Parting::Internal(what) => write!(f, "internal error: {what}"),
         }

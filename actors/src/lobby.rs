@@ -75,11 +75,35 @@ pub struct Say {
 pub struct Speak {
     /// Number of the person who speaks.
     pub from: u64,
-    pub text: Bytes,
-    /// Number of the person it is for, the server's number of the message, and who wants to know what
-    /// becomes of it. `None`: all others.
-    pub to: Option<(u64, u64, Sender)>,
+    /// UTF-8 without line ends, each a message; what is not is made so for those who would be harmed.
+    pub texts: Arc<[Bytes]>,
+    /// `None`: all others.
+    pub to: Option<To>,
     pub receipt: Option<Receipt>,
+}
+
+/// The one person that words are for.
+#[derive(Debug, Clone)]
+pub struct To {
+    pub person: u64,
+    /// The server's number of the message.
+    pub number: u64,
+    /// Who wants to know what becomes of it.
+    pub sender: Option<Sender>,
+}
+
+/// Everyone who is here, by name.
+#[derive(Message)]
+#[rtype(result = "Arc<[Arc<Person>]>")]
+pub struct Everyone;
+
+/// Somebody is shown out, if there is such a person.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct ShowOut {
+    pub person: u64,
+    /// Told to the person, and logged.
+    pub reason: String,
 }
 
 /// The numbers of all people of a service.
@@ -136,6 +160,7 @@ struct Present {
 
 struct Room {
     encode: ListEncoder,
+    reads: bool,
     people: BTreeMap<u64, Present>,
     /// The numbers of the people, as long as they are the same.
     numbers: Option<Arc<[u64]>>,
@@ -166,6 +191,8 @@ pub struct Lobby {
     rooms: HashMap<Service, Room>,
     names: HashMap<Arc<str>, u64>,
     services: HashMap<u64, Service>,
+    /// Everyone by name, as long as they are the same.
+    everyone: Option<Arc<[Arc<Person>]>>,
     merging: Merging,
     messages: u64,
     lists: u64,
@@ -179,6 +206,7 @@ impl Lobby {
             .map(|language| {
                 let room = Room {
                     encode: language.people,
+                    reads: language.reads,
                     people: BTreeMap::new(),
                     numbers: None,
                     joined: Vec::new(),
@@ -197,6 +225,7 @@ impl Lobby {
             rooms,
             names: HashMap::new(),
             services: HashMap::new(),
+            everyone: None,
             merging,
             messages: 0,
             lists: 0,
@@ -207,6 +236,7 @@ impl Lobby {
         let person = &present.person;
         self.names.insert(person.name.clone(), person.id);
         self.services.insert(person.id, person.service);
+        self.everyone = None;
         if let Some(room) = self.rooms.get_mut(&person.service) {
             room.people.insert(person.id, present);
             room.numbers = None;
@@ -286,7 +316,7 @@ impl Lobby {
         let heard = list(room, &joined, &left, room.people.len() <= SMALL_PARTY);
         let bytes = match &heard {
             Heard::Presence { wire, .. } => wire.iter().map(Bytes::len).sum::<usize>(),
-            Heard::Said(_) | Heard::Words(_) => 0,
+            _ => 0,
         } as u64
             * room.people.len() as u64;
         room.cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
@@ -360,6 +390,8 @@ impl Handler<Join> for Lobby {
             name,
             service: join.service,
             block: join.block,
+            reads: self.rooms.get(&join.service).is_some_and(|room| room.reads),
+            private: join.block > 0,
         });
         let present = Present {
             person: person.clone(),
@@ -389,6 +421,7 @@ impl Handler<Leave> for Lobby {
             return;
         };
         if let Some(gone) = room.people.remove(&person) {
+            self.everyone = None;
             self.names.remove(&gone.person.name);
             room.numbers = None;
             if room.encode.is_some() {
@@ -417,35 +450,74 @@ impl Handler<Speak> for Lobby {
     type Result = ();
 
     fn handle(&mut self, speak: Speak, _: &mut Context<Self>) {
-        let Speak { from, text, .. } = speak;
-        let Some((person, number, sender)) = speak.to else {
-            self.messages += 1;
-            let words = Words {
-                from,
-                text,
-                to: None,
-            };
-            return self.announce(
-                Service::Packetchat,
-                None,
-                Heard::Words(words),
-                speak.receipt,
-            );
-        };
+        let Speak { from, texts, .. } = speak;
         let service = Service::Packetchat;
+        self.messages += texts.len() as u64;
+        let Some(To {
+            person,
+            number,
+            sender,
+        }) = speak.to
+        else {
+            for text in texts.iter() {
+                let words = Words {
+                    from,
+                    text: text.clone(),
+                    to: None,
+                };
+                self.announce(service, None, Heard::Words(words), speak.receipt.clone());
+            }
+            return;
+        };
         let room = self.rooms.get(&service);
         let Some(present) = room.and_then(|room| room.people.get(&person)) else {
-            return sender.tell(Fate::Nobody);
+            if let Some(sender) = sender {
+                sender.tell(Fate::Nobody);
+            }
+            return;
         };
-        self.messages += 1;
-        let to = Some((number, sender));
-        if let Some(floor) = self.floors.get(present.floor) {
-            floor.do_send(Tell {
-                service,
-                person,
-                heard: Heard::Words(Words { from, text, to }),
-            });
+        for text in texts.iter() {
+            let words = Words {
+                from,
+                text: text.clone(),
+                to: Some((number, sender.clone())),
+            };
+            if let Some(floor) = self.floors.get(present.floor) {
+                floor.do_send(Tell {
+                    service,
+                    person,
+                    heard: Heard::Words(words),
+                });
+            }
         }
+    }
+}
+
+impl Handler<Everyone> for Lobby {
+    type Result = MessageResult<Everyone>;
+
+    fn handle(&mut self, _: Everyone, _: &mut Context<Self>) -> Self::Result {
+        let people = self.rooms.values().flat_map(|room| room.people.values());
+        let everyone = || {
+            let mut everyone: Vec<_> = people.map(|present| present.person.clone()).collect();
+            everyone.sort_by(|one, other| one.name.cmp(&other.name));
+            everyone.into()
+        };
+        MessageResult(self.everyone.get_or_insert_with(everyone).clone())
+    }
+}
+
+impl Handler<ShowOut> for Lobby {
+    type Result = bool;
+
+    fn handle(&mut self, ShowOut { person, reason }: ShowOut, _: &mut Context<Self>) -> bool {
+        let service = self.services.get(&person);
+        let room = service.and_then(|service| self.rooms.get(service));
+        let Some(present) = room.and_then(|room| room.people.get(&person)) else {
+            return false;
+        };
+        present.seat.do_send(Heard::ShownOut(reason.into()));
+        true
     }
 }
 

@@ -84,6 +84,10 @@ pub struct Person {
     pub entry: Box<[u8]>,
     /// Bytes of the public key's modulus, the length of a block encrypted with it; 0 without a key.
     pub block: usize,
+    /// Whether there is a way to show text to this person.
+    pub reads: bool,
+    /// Whether this person has a key of its own, so that people of its service write to it end to end.
+    pub private: bool,
 }
 
 /// What a person's connection is told.
@@ -100,6 +104,10 @@ pub enum Heard {
     Said(Bytes),
     /// What somebody said that the house can read.
     Words(Words),
+    /// What this person said could not be given to whom it was for, and why.
+    Refused(Arc<str>),
+    /// The house wants this person to go, and why.
+    ShownOut(Arc<str>),
 }
 
 /// Plain words.
@@ -109,8 +117,8 @@ pub struct Words {
     pub from: u64,
     pub text: Bytes,
     /// For this person alone: the server's number of the message, and who wants to know what becomes
-    /// of it. `None`: for all others.
-    pub to: Option<(u64, Sender)>,
+    /// of it, if anybody. `None`: for all others.
+    pub to: Option<(u64, Option<Sender>)>,
 }
 
 /// Held by whoever still has work with what a connection sent. When the last one is dropped, the

@@ -9,7 +9,7 @@ use crate::language::Language;
 use crate::listener::Welcome;
 use crate::messages::Service;
 use crate::settings::Settings;
-use crate::tumip::TumipConnection;
+use crate::tumip::{self, TumipConnection};
 use crate::videochat::{self, VideochatConnection};
 use crate::web::{self, HttpConnection};
 
@@ -57,7 +57,7 @@ pub fn tcp_services(settings: &Settings) -> Vec<TcpService> {
         Service::Tumip,
         settings.tumip.as_ref().map(|tumip| tumip.port),
         Welcome::new(TumipConnection::new),
-        Some(Language::plain(Service::Tumip)),
+        Some(tumip::LANGUAGE),
     );
     add(
         Service::LanFile,

@@ -19,7 +19,7 @@ use crate::endpoint::{Adopt, Deliver, Refuse, Unexpect};
 use crate::file_store::{Begin, FindFile, ListFiles, Open, draw};
 use crate::inbox::{Delivery, Fate, Inbox, Incoming, Sender};
 use crate::ledger::LedgerError;
-use crate::lobby::{Join, NameOf, Speak, Who};
+use crate::lobby::{Join, NameOf, Speak, To, Who};
 use crate::messages::{Dismiss, Heard, Observation, Observe, Receipt, Service};
 use crate::refusals::Refusal;
 use crate::roster::Transfer;
@@ -340,8 +340,12 @@ impl Session {
         };
         self.desk.rooms.lobby.do_send(Speak {
             from: self.row.user,
-            text,
-            to: Some((to, number, sender)),
+            texts: Arc::new([text]),
+            to: Some(To {
+                person: to,
+                number,
+                sender: Some(sender),
+            }),
             receipt: None,
         });
     }
@@ -361,7 +365,7 @@ impl Session {
             self.broadcasts.push_back(done);
             self.desk.rooms.lobby.do_send(Speak {
                 from: self.row.user,
-                text,
+                texts: Arc::new([text]),
                 to: None,
                 receipt: Some(receipt),
             });
@@ -575,12 +579,18 @@ impl Handler<Heard> for Session {
     type Result = ();
 
     fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
-        let Heard::Words(words) = heard else {
+        let words = match heard {
+            Heard::Words(words) => words,
+            Heard::ShownOut(why) => {
+                tracing::info!(service = "packetchat", peer = %self.row.address, user = self.row.name, "left: shown out: {why}");
+                return ctx.stop();
+            }
             // Lists are asked for here, and what is encrypted is for others.
-            return;
+            Heard::Presence { .. } | Heard::Said(_) | Heard::Refused(_) => return,
         };
+        let is_direct = words.to.is_some();
         let (number, sender) = match words.to {
-            Some((number, sender)) => (number, Some(sender)),
+            Some(to) => to,
             None if words.from == self.row.user => return,
             None => (draw(Kind::Message), None),
         };
@@ -588,6 +598,7 @@ impl Handler<Heard> for Session {
             number,
             from: words.from,
             text: words.text,
+            is_direct,
             sender,
         };
         let limit = self.desk.rooms.limits.backlog_bytes;

@@ -164,6 +164,7 @@ impl Fixture {
                 time_limit: PATIENCE,
             },
             offer: self.house.household.offer.clone(),
+            history: self.house.household.history.clone(),
             readers: Crew::start("test", 1, || {}).unwrap(),
             hearers: Hearers::default(),
             sound_backlog: 1,

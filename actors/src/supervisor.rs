@@ -12,6 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::{Floor, Muster};
+use crate::history::History;
 use crate::library::Library;
 use crate::listener::{CloseDoor, Listener};
 use crate::live_source::LiveSource;
@@ -54,6 +55,7 @@ pub struct Household {
     pub files: Post<FileStore>,
     /// What lan_file offers, if it is on.
     pub offer: Post<FileOffer>,
+    pub history: Post<History>,
     /// What lan_audio plays, if it is on.
     pub audio: Option<Post<AudioSource>>,
     /// That of packetchat, if it is on.
@@ -173,6 +175,7 @@ impl Handler<Census> for Supervisor {
             library,
             files,
             offer,
+            history: _,
             audio,
             endpoint,
             listeners,

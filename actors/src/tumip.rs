@@ -12,8 +12,9 @@ use playhouse_protocols::wire::Step;
 use crate::chat_bot::{Chat, NoAnswer};
 use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
+use crate::language::Language;
 use crate::link::{Link, Parting};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person};
+use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::picture_port::{OpenPort, PicturePort};
 use crate::pump::Pump;
@@ -191,6 +192,12 @@ impl TumipConnection {
     }
 }
 
+/// How its people are told what happens.
+pub const LANGUAGE: Language = Language {
+    reads: false,
+    ..Language::plain(Service::Tumip)
+};
+
 impl Actor for TumipConnection {
     type Context = Context<Self>;
 
@@ -253,7 +260,11 @@ impl Handler<Heard> for TumipConnection {
     type Result = ();
 
     // The protocol has no word for what others say.
-    fn handle(&mut self, _: Heard, _: &mut Context<Self>) {}
+    fn handle(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+        if let Heard::ShownOut(why) = heard {
+            self.part(Parting::ShownOut(why.to_string()), ctx);
+        }
+    }
 }
 
 impl Handler<Dismiss> for TumipConnection {

@@ -210,7 +210,7 @@ impl VideochatConnection {
 pub const LANGUAGE: Language = Language {
     service: Service::Videochat,
     people: Some(encode_list),
-    words: None,
+    ..Language::plain(Service::Videochat)
 };
 
 /// `broadcast_message` and `AFK`, as the lobby's list changes.
@@ -296,6 +296,12 @@ impl Handler<Heard> for VideochatConnection {
             Heard::Said(wire) => self.say(wire, ctx),
             // The lobby says them to those who understand them.
             Heard::Words(_) => {}
+            Heard::Refused(why) => self.error(&why, ctx),
+            Heard::ShownOut(why) => {
+                self.error(&why, ctx);
+                self.say(wire::disconnection(), ctx);
+                self.part(Parting::ShownOut(why.to_string()), ctx);
+            }
             Heard::Presence { wire, .. } => {
                 for message in wire.iter() {
                     self.say(message.clone(), ctx);
