@@ -42,7 +42,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::Console;
+use crate::web::{Console, Pulse};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -248,6 +248,7 @@ impl House {
                 offer: household.offer.clone(),
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
+                pulse: Pulse::default(),
             })
         });
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles

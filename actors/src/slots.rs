@@ -32,6 +32,11 @@ impl Slots {
             .map(|_| Slot(self.taken.clone()))
     }
 
+    /// How many there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many are taken.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)

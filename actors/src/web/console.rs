@@ -14,6 +14,7 @@ use crate::settings::Web;
 use crate::studio::Studio;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
+use crate::web::vitals::Pulse;
 
 /// The house as the web service knows it; one for all its connections.
 pub struct Console {
@@ -27,4 +28,5 @@ pub struct Console {
     pub offer: Post<FileOffer>,
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
+    pub pulse: Pulse,
 }

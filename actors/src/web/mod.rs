@@ -8,9 +8,12 @@ mod error;
 mod guard;
 mod http;
 mod pages;
+mod process;
 mod site;
 mod tcp;
+mod vitals;
 
 pub use connection::{LANGUAGE, WebConnection};
 pub use console::Console;
 pub use http::HttpConnection;
+pub use vitals::Pulse;
