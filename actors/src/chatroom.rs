@@ -204,7 +204,7 @@ impl Conversation for ChatroomConnection {
     }
 
     // Its commands wait for the list of people, which comes by way of the floor.
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {}
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;

@@ -240,6 +240,7 @@ impl House {
             Arc::new(Console {
                 settings: web.clone(),
                 data_dir: settings.data_dir.clone(),
+                plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
                 supervisor: supervisor.clone(),
                 lobby: household.lobby.clone(),

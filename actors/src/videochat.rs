@@ -253,7 +253,7 @@ impl Conversation for VideochatConnection {
         self.fault(rule, ctx);
     }
 
-    fn joined(&mut self, person: &Person, _: &mut Context<Self>) {
+    fn joined(&mut self, person: &Arc<Person>, _: &mut Context<Self>) {
         self.from = json_string(&person.name);
         self.guest.link.resume();
     }
