@@ -2,18 +2,28 @@
 //! those of all other services (docs/protocols.md, "web").
 
 mod api;
+mod assets;
+mod auth;
+mod body;
 mod connection;
 mod console;
 mod error;
 mod guard;
+mod headers;
+mod hosts;
 mod http;
 mod pages;
+mod password;
 mod process;
+mod secret;
 mod site;
 mod tcp;
+mod tries;
 mod vitals;
 
+pub use auth::{AuthError, Keeper};
 pub use connection::{LANGUAGE, WebConnection};
 pub use console::Console;
 pub use http::HttpConnection;
+pub use password::{MAX_PASSWORD, PasswordError, check_password_hash, hash_password};
 pub use vitals::Pulse;
