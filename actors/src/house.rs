@@ -42,7 +42,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::{Console, Pulse};
+use crate::web::{AuthError, Console, Keeper, Pulse};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -91,6 +91,8 @@ pub enum StartError {
     },
     #[error("server.data_dir: {0}")]
     Key(#[from] HouseKeyError),
+    #[error("server.data_dir: {0}")]
+    Auth(#[from] AuthError),
     #[error("server.data_dir: {0}")]
     Storeroom(#[from] StoreroomError),
     #[error("no more threads: {0}")]
@@ -236,8 +238,9 @@ impl House {
         let readers = settings.lan_file.as_ref().map_or(0, |_| FILE_THREADS);
         let readers = Crew::start("file", readers, || {}).map_err(StartError::Threads)?;
         let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
-        let console = settings.web.as_ref().map(|web| {
-            Arc::new(Console {
+        let console = match &settings.web {
+            Some(web) => Some(Arc::new(Console {
+                keeper: Keeper::open(web, &settings.data_dir)?,
                 settings: web.clone(),
                 data_dir: settings.data_dir.clone(),
                 plays: settings.lan_audio.is_some(),
@@ -250,8 +253,9 @@ impl House {
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
                 pulse: Pulse::default(),
-            })
-        });
+            })),
+            None => None,
+        };
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)

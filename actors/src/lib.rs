@@ -123,4 +123,7 @@ pub use tumip::TumipConnection;
 pub use upload::Upload;
 pub use videochat::VideochatConnection;
 pub use watch::{Post, panic_message};
-pub use web::{HttpConnection, WebConnection};
+pub use web::{
+    AuthError, HttpConnection, MAX_PASSWORD, PasswordError, WebConnection, check_password_hash,
+    hash_password,
+};

@@ -14,6 +14,7 @@ use crate::settings::Web;
 use crate::studio::Studio;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
+use crate::web::auth::Keeper;
 use crate::web::vitals::Pulse;
 
 /// The house as the web service knows it; one for all its connections.
@@ -31,4 +32,5 @@ pub struct Console {
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
     pub pulse: Pulse,
+    pub keeper: Keeper,
 }

@@ -2,24 +2,34 @@
 //! those of all other services (docs/protocols.md, "web").
 
 mod api;
+mod assets;
+mod auth;
+mod body;
 mod camera;
 mod connection;
 mod console;
 mod error;
 mod guard;
+mod headers;
+mod hosts;
 mod http;
 mod pages;
+mod password;
 mod process;
 mod screen;
+mod secret;
 mod site;
 mod stage;
 mod tcp;
+mod tries;
 mod vitals;
 mod watching;
 mod words;
 
+pub use auth::{AuthError, Keeper};
 pub use connection::WebConnection;
 pub use console::Console;
 pub use http::HttpConnection;
+pub use password::{MAX_PASSWORD, PasswordError, check_password_hash, hash_password};
 pub use vitals::Pulse;
 pub use words::LANGUAGE;

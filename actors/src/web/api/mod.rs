@@ -5,5 +5,6 @@ pub mod house;
 pub mod live;
 pub mod messages;
 pub mod people;
+pub mod session;
 pub mod tus;
 pub mod videos;
