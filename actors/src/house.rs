@@ -42,7 +42,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::{Console, Pulse};
+use crate::web::{Console, Pulse, Stills};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -249,6 +249,7 @@ impl House {
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
                 pulse: Pulse::default(),
+                stills: Stills::new(settings.jpeg_quality),
             })
         });
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles

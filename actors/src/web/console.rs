@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
+use super::error::ApiError;
+use super::still::Stills;
 use crate::file_offer::FileOffer;
 use crate::file_store::{FileStore, Shelves};
+use crate::house::Rooms;
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::settings::Web;
@@ -29,4 +32,15 @@ pub struct Console {
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
     pub pulse: Pulse,
+    pub stills: Stills,
+}
+
+impl Console {
+    /// The one of these rooms.
+    ///
+    /// # Errors
+    /// There is none, which nobody who asks over HTTP sees.
+    pub fn of(rooms: &Rooms) -> Result<&Console, ApiError> {
+        rooms.console.as_deref().ok_or_else(ApiError::internal)
+    }
 }

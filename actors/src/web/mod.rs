@@ -4,16 +4,20 @@
 mod api;
 mod connection;
 mod console;
+mod content;
 mod error;
 mod guard;
 mod http;
+mod mjpeg;
 mod pages;
 mod process;
 mod site;
+mod still;
 mod tcp;
 mod vitals;
 
 pub use connection::{LANGUAGE, WebConnection};
 pub use console::Console;
 pub use http::HttpConnection;
+pub use still::Stills;
 pub use vitals::Pulse;

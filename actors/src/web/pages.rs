@@ -1,13 +1,17 @@
 //! Every address that answers.
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, QueryConfig, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 
 use super::api;
+use super::error::ApiError;
 
 /// Adds all of them.
 pub fn routes(config: &mut ServiceConfig) {
+    let query =
+        QueryConfig::default().error_handler(|error, _| ApiError::bad(error.to_string()).into());
     config
+        .app_data(query)
         .configure(api::videos::routes)
         .configure(api::live::routes)
         .configure(api::people::routes)
