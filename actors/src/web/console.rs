@@ -8,6 +8,7 @@ use actix::prelude::*;
 
 use super::error::ApiError;
 use super::still::Stills;
+use super::uploads::Uploads;
 use crate::file_offer::FileOffer;
 use crate::file_store::{FileStore, Shelves};
 use crate::house::Rooms;
@@ -33,6 +34,8 @@ pub struct Console {
     pub studio: Arc<Studio>,
     pub pulse: Pulse,
     pub stills: Stills,
+    /// What comes of files over HTTP.
+    pub uploads: Post<Uploads>,
 }
 
 impl Console {

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, Responder};
 
 use super::api;
 use super::error::ApiError;
+use super::openapi;
 
 /// Adds all of them.
 pub fn routes(config: &mut ServiceConfig) {
@@ -19,6 +20,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(api::tus::routes)
         .configure(api::messages::routes)
         .configure(api::house::routes)
+        .configure(openapi::routes)
         .route("/healthz", web::get().to(healthz));
 }
 
