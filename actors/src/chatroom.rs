@@ -159,7 +159,7 @@ impl ChatroomConnection {
             Title::Video(video) => {
                 let frames = video.frame_count();
                 let plan = Plan::remainder_first(frames, video.clips.len());
-                (Showing::Video(video, plan), frames)
+                (Showing::Video(video, plan, 0), frames)
             }
             Title::Live(broadcast) => {
                 let frames = self.guest.rooms.studio.chatroom_frames;

@@ -21,6 +21,7 @@ use crate::messages::{Observation, Observe, Service};
 use crate::picture_port::PicturePorts;
 use crate::studio::Studio;
 use crate::watch::Post;
+use crate::web::Uploads;
 
 /// Close the house: no new clients, what is queued goes out, everyone is let go.
 #[derive(Clone, Copy, Message)]
@@ -56,6 +57,8 @@ pub struct Household {
     /// What lan_file offers, if it is on.
     pub offer: Post<FileOffer>,
     pub history: Post<History>,
+    /// Uploads over HTTP.
+    pub uploads: Post<Uploads>,
     /// What lan_audio plays, if it is on.
     pub audio: Option<Post<AudioSource>>,
     /// That of packetchat, if it is on.
@@ -176,6 +179,7 @@ impl Handler<Census> for Supervisor {
             files,
             offer,
             history: _,
+            uploads,
             audio,
             endpoint,
             listeners,
@@ -197,6 +201,9 @@ impl Handler<Census> for Supervisor {
             }
             if let Some(files) = files.addr() {
                 states.extend(files.send(Observe).await);
+            }
+            if let Some(uploads) = uploads.addr() {
+                states.extend(uploads.send(Observe).await);
             }
             if let Some(offer) = offer.addr() {
                 states.extend(offer.send(Observe).await);

@@ -186,7 +186,7 @@ impl VideochatConnection {
         let showing = match title {
             Title::Video(video) => {
                 let plan = Plan::remainder_last(video.frame_count(), video.clips.len());
-                Showing::Video(video, plan)
+                Showing::Video(video, plan, 0)
             }
             Title::Live(broadcast) => Showing::Live(broadcast, None),
         };
