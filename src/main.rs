@@ -11,6 +11,7 @@ mod config;
 mod files;
 mod log;
 mod offer;
+mod password;
 mod serve;
 mod show;
 
@@ -20,7 +21,7 @@ use config::{Config, Overrides};
 fn main() -> ExitCode {
     playhouse_media::init();
     playhouse_actors::give_back_large_blocks();
-    let result = match Cli::parse().command {
+    let result: Outcome = match Cli::parse().command {
         Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
         Command::Check { layers } => check(&layers.into()),
         Command::Videos { layers, json } => videos(&layers.into(), json),
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             file,
             reset,
         } => offer(&layers.into(), file, reset),
+        Command::Password => Ok(password::run()?),
         Command::Files { layers, command } => files(&layers.into(), command),
     };
     match result {

@@ -14,6 +14,7 @@ use crate::messages::{Heard, Observation, Person};
 use crate::outbound::Segment;
 use crate::seat::Seated;
 use crate::streamer::Show;
+use crate::traffic;
 use crate::viewing::{Showing, Viewing};
 
 /// A connection's side of the house.
@@ -76,6 +77,7 @@ impl Guest {
     /// So many frames went out.
     pub fn frames_written(&self, frames: u32) {
         if let Some(playing) = &self.playing {
+            traffic::frames_went(frames);
             playing.written(frames);
         }
     }

@@ -85,6 +85,7 @@ mod studio;
 #[cfg(test)]
 mod supervision_tests;
 mod supervisor;
+mod traffic;
 mod tumip;
 mod upload;
 mod videochat;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use crate::socket::SendBuffer;
+use crate::traffic;
 
 /// Segments joined into one write, at most: each takes up to two slices.
 const MAX_SEGMENTS: usize = 32;
@@ -306,6 +307,7 @@ impl Outbound {
     }
 
     fn advance(&mut self, mut written: usize) {
+        traffic::went(written);
         let now = Instant::now();
         self.last_write = Some(now);
         self.progress = now;

@@ -6,8 +6,12 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
+use super::error::ApiError;
+use super::still::Stills;
+use super::uploads::Uploads;
 use crate::file_offer::FileOffer;
 use crate::file_store::{FileStore, Shelves};
+use crate::house::Rooms;
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::settings::Web;
@@ -33,4 +37,17 @@ pub struct Console {
     pub studio: Arc<Studio>,
     pub pulse: Pulse,
     pub keeper: Keeper,
+    pub stills: Stills,
+    /// What comes of files over HTTP.
+    pub uploads: Post<Uploads>,
+}
+
+impl Console {
+    /// The one of these rooms.
+    ///
+    /// # Errors
+    /// There is none, which nobody who asks over HTTP sees.
+    pub fn of(rooms: &Rooms) -> Result<&Console, ApiError> {
+        rooms.console.as_deref().ok_or_else(ApiError::internal)
+    }
 }

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 /// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, utoipa::ToSchema)]
 #[error("{error}")]
 pub struct ApiError {
     #[serde(skip)]
@@ -59,6 +59,16 @@ impl ApiError {
 
     pub fn forbidden(what: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::FORBIDDEN, what)
+    }
+
+    /// All places for this are taken.
+    pub fn busy(what: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, what)
+    }
+
+    /// Something can't be had, and trying again won't help.
+    pub fn broken(what: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, what)
     }
 
     /// Something of ours broke, or is just being rebuilt; the log has what.

@@ -1,14 +1,17 @@
 //! Every address that answers.
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, QueryConfig, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 
 use super::error::ApiError;
-use super::{api, assets};
+use super::{api, assets, openapi};
 
 /// Adds all of them.
 pub fn routes(config: &mut ServiceConfig) {
+    let query =
+        QueryConfig::default().error_handler(|error, _| ApiError::bad(error.to_string()).into());
     config
+        .app_data(query)
         .configure(assets::routes)
         .configure(api::session::routes)
         .configure(api::videos::routes)
@@ -18,6 +21,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(api::tus::routes)
         .configure(api::messages::routes)
         .configure(api::house::routes)
+        .configure(openapi::routes)
         .route("/healthz", web::get().to(healthz))
         .default_service(web::to(nothing));
 }

@@ -14,6 +14,7 @@ use super::process::{self, Process};
 use crate::house::Rooms;
 use crate::messages::{Observation, Service};
 use crate::supervisor::Census;
+use crate::traffic;
 
 /// For so long the numbers are as good as new ones.
 const FRESH: Duration = Duration::from_secs(1);
@@ -110,7 +111,7 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
         Ok(Ok(states)) => states,
         _ => last.vitals.actors.clone(),
     };
-    let (now, process) = (Instant::now(), process::look());
+    let (now, process, traffic) = (Instant::now(), process::look(), traffic::total());
     let mut vitals = Vitals {
         at: now_ms(),
         uptime_s: console.since.elapsed().as_secs(),
@@ -120,6 +121,11 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
         streams: Streams {
             open: rooms.streams.taken(),
             most: rooms.streams.limit(),
+        },
+        traffic: Traffic {
+            in_bytes: traffic.came,
+            out_bytes: traffic.went,
+            frames: traffic.frames,
         },
         ..Vitals::default()
     };
