@@ -28,7 +28,7 @@ export class Chart {
     this.cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, x1: -1, x2: -1 });
     this.plot.append(this.cursor);
     this.element = h("article", { class: "card chart", id },
-      h("header", {}, h("h3", {}, title), lines.length > 1 && h("span", { class: "legend" }, lines.map((line) => h("span", { class: "key", style: { "--dot": `var(--${line.color})` } }, line.name)))),
+      h("header", {}, h("h2", {}, title), lines.length > 1 && h("span", { class: "legend" }, lines.map((line) => h("span", { class: "key", style: { "--dot": `var(--${line.color})` } }, line.name)))),
       h("p", { class: "chart-line" }, this.value, this.detail), h("div", { class: "plot-frame" }, this.top, this.plot));
     this.plot.addEventListener("pointermove", (event) => this.#point(event));
     this.plot.addEventListener("pointerleave", () => { this.pointed = null; this.draw(this.samples); });

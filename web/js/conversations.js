@@ -99,6 +99,7 @@ on("ws:welcome", ({ history }) => {
     conversation.seen.clear();
     conversation.more = older.length > 0;
   }
+  if (known) { for (const said of older) hear(said); return; }
   for (const said of older) if (remember(conversation, said)) conversation.messages.push(said);
   emit("history", conversation);
 });
