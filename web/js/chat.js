@@ -53,7 +53,7 @@ export function chatView() {
       : [h("button", { class: "button ghost small icon-button", type: "button", title: "Back to everyone", "aria-label": "Back to everyone", onclick: () => select(ROOM) }, icon("back", true)),
         h("h2", { class: "clip" }, nameElement(person.name)), badge(person.service)]);
     fill(note, key === ROOM
-      ? [icon("people", true), h("span", {}, "Everyone reads this, whatever their client. It passes through the house in the clear, which keeps the last of it.")]
+      ? [icon("people", true), h("span", {}, "Everyone reads this, whatever their client. It passes through the house in the clear, and the house keeps the last of it.")]
       : [icon(how.icon, true), h("span", {}, gone ? "Has left the house. " : "", how.text)]);
     note.dataset.clear = String(how?.icon !== "no-text");
     searchBox.disabled = key !== ROOM;
