@@ -99,5 +99,6 @@ on("ws:camera", (message) => {
   toast(`You are on air as ${cameraState.channel}`);
   changed();
 });
+on("ws:error", ({ about }) => { if (about === "camera") end(false); });
 on("state", (state) => { if (state !== "open") { cameraState.channel = null; clearInterval(timer); timer = null; } });
 on("ws:welcome", () => { if (cameraState.on) send({ type: "camera", on: true }); });

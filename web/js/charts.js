@@ -1,11 +1,13 @@
 // Small charts as SVG: lines over the last five minutes. A gap in the data is a gap in the line.
 
 import { h, setText, svg } from "./dom.js";
-import { time } from "./units.js";
+import { span, time } from "./units.js";
 
 const WIDTH = 300;
 const HEIGHT = 64;
 export const SPAN_MS = 5 * 60_000;
+// While there is little to show, it is not squeezed into a corner.
+const LEAST_SPAN_MS = 60_000;
 const GAP_MS = 4000;
 
 /** A card with a title, the newest value in large, and one line for each of `lines`: [{name, color, get(sample)}]. */
@@ -17,6 +19,7 @@ export class Chart {
     this.value = h("strong", { class: "chart-value num" }, "–");
     this.detail = h("span", { class: "muted small-text num" });
     this.top = h("span", { class: "chart-top muted num" });
+    this.reach = h("span", { class: "chart-reach muted num" });
     this.plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", class: "plot" });
     this.paths = lines.map(({ color }, i) => {
       const area = i === 0 && lines.length === 1 ? svg("path", { class: "area", fill: `var(--${color})` }) : null;
@@ -28,8 +31,8 @@ export class Chart {
     this.cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, x1: -1, x2: -1 });
     this.plot.append(this.cursor);
     this.element = h("article", { class: "card chart", id },
-      h("header", {}, h("h3", {}, title), lines.length > 1 && h("span", { class: "legend" }, lines.map((line) => h("span", { class: "key", style: { "--dot": `var(--${line.color})` } }, line.name)))),
-      h("p", { class: "chart-line" }, this.value, this.detail), h("div", { class: "plot-frame" }, this.top, this.plot));
+      h("header", {}, h("h2", {}, title), lines.length > 1 && h("span", { class: "legend" }, lines.map((line) => h("span", { class: "key", style: { "--dot": `var(--${line.color})` } }, line.name)))),
+      h("p", { class: "chart-line" }, this.value, this.detail), h("div", { class: "plot-frame" }, this.reach, this.top, this.plot));
     this.plot.addEventListener("pointermove", (event) => this.#point(event));
     this.plot.addEventListener("pointerleave", () => { this.pointed = null; this.draw(this.samples); });
   }
@@ -38,9 +41,11 @@ export class Chart {
     this.samples = samples;
     if (samples.length === 0) return;
     const end = samples.at(-1).at;
+    this.span = Math.max(LEAST_SPAN_MS, Math.min(SPAN_MS, end - samples[0].at));
+    setText(this.reach, span(this.span / 1000));
     const values = this.lines.map(({ get }) => samples.map(get));
-    const top = nice(Math.max(this.floor, ...values.flat().filter(Number.isFinite)));
-    const x = (at) => WIDTH - ((end - at) / SPAN_MS) * WIDTH;
+    const top = nice(Math.max(this.floor, 1.1 * Math.max(...values.flat().filter(Number.isFinite))));
+    const x = (at) => WIDTH - ((end - at) / this.span) * WIDTH;
     const y = (value) => HEIGHT - 1.5 - (value / top) * (HEIGHT - 5);
     values.forEach((row, i) => {
       let line = "";
@@ -83,7 +88,7 @@ export class Chart {
   #point(event) {
     if (!this.samples?.length) return;
     const box = this.plot.getBoundingClientRect();
-    this.pointed = this.samples.at(-1).at - (1 - (event.clientX - box.left) / box.width) * SPAN_MS;
+    this.pointed = this.samples.at(-1).at - (1 - (event.clientX - box.left) / box.width) * this.span;
     this.draw(this.samples);
   }
 }

@@ -1,7 +1,7 @@
 // The chat: the messages of the selected conversation, the box to write in, the search, and the people beside them.
 
 import { debounce, fill, h, icon, setText } from "./dom.js";
-import { on, store } from "./store.js";
+import { isBot, on, store } from "./store.js";
 import { send } from "./connection.js";
 import { badge, cleanName, nameElement } from "./text.js";
 import { MessageList } from "./messages.js";
@@ -18,11 +18,12 @@ export function chatView() {
   const panel = peoplePanel(() => { toggle(false); if (matchMedia("(min-width: 760px)").matches) box.focus(); }, () => { toggle(false); peopleButton.focus(); });
   const drafts = new Map();
   let shown = null;
+  let lastSaid = "";
   let hits = null; // what the search found, while it is shown
 
   const head = h("div", { class: "talk-name" });
   const note = h("p", { id: "privacy", class: "privacy" });
-  const searchBox = h("input", { id: "search", type: "search", placeholder: "Search what was said", "aria-label": "Search what was said in the room" });
+  const searchBox = h("input", { id: "search", type: "search", placeholder: "Search", "aria-label": "Search what was said in the room" });
   const peopleButton = h("button", { id: "show-people", class: "button small", type: "button", "aria-expanded": "false", onclick: () => toggle() },
     icon("people", true), h("span", { class: "num" }, "0"), h("b", { class: "count", hidden: true }));
   const box = h("textarea", { id: "message", rows: "1", placeholder: "Write to everyone", "aria-label": "Message", enterkeyhint: "send", dir: "auto" });
@@ -52,14 +53,14 @@ export function chatView() {
       : [h("button", { class: "button ghost small icon-button", type: "button", title: "Back to everyone", "aria-label": "Back to everyone", onclick: () => select(ROOM) }, icon("back", true)),
         h("h2", { class: "clip" }, nameElement(person.name)), badge(person.service)]);
     fill(note, key === ROOM
-      ? [icon("people", true), h("span", {}, "Everyone in the house reads this, whatever their client. It passes through the house in the clear and is kept in its history.")]
+      ? [icon("people", true), h("span", {}, "Everyone reads this, whatever their client. It passes through the house in the clear, and the house keeps the last of it.")]
       : [icon(how.icon, true), h("span", {}, gone ? "Has left the house. " : "", how.text)]);
     note.dataset.clear = String(how?.icon !== "no-text");
     searchBox.disabled = key !== ROOM;
     searchBox.parentElement.hidden = key !== ROOM;
-    box.placeholder = key === ROOM ? "Write to everyone" : `Write to ${cleanName(person.name)}`;
+    box.placeholder = key === ROOM ? "Write to everyone" : `Write to ${cleanName(person.name).slice(0, 24)}`;
     askBot.hidden = key !== ROOM;
-    quick.hidden = person?.service !== "bot" || gone;
+    quick.hidden = !isBot(person) || gone;
     able();
   }
 
@@ -131,6 +132,7 @@ export function chatView() {
     const words = text.trim();
     if (!words) return false;
     if (hits) { searchBox.value = ""; draw(); }
+    lastSaid = text;
     return send({ type: "say", text: words, ...(key === ROOM ? {} : { to: key }) });
   }
 
@@ -165,6 +167,8 @@ export function chatView() {
   on("conversation", draw);
   on("history", (conversation) => { if (conversation === selected() && !hits) draw(); });
   on("heard", ({ conversation, said }) => { if (conversation === selected() && !hits) list.add(said); });
+  // What was refused is not lost.
+  on("ws:error", ({ about }) => { if (about === "say" && !box.value) putBack(lastSaid); });
   on("state", able);
   on("people", () => { describe(); setText(peopleButton.children[1], store.people.size); });
   on("unread", () => {

@@ -92,13 +92,15 @@ on("ws:welcome", ({ history }) => {
   const conversation = room();
   const older = (history ?? []).filter((said) => !said.to);
   for (const said of (history ?? []).filter(({ to }) => to)) hear(said);
-  const known = older.some((said) => conversation.seen.has(nameOf(said)));
+  // A house without a history takes nothing away from what was heard.
+  const known = older.some((said) => conversation.seen.has(nameOf(said))) || (older.length === 0 && conversation.messages.length > 0);
   if (!known) {
     // After a long absence there is a hole between what is here and what the house sent: begin again from the end.
     conversation.messages = [];
     conversation.seen.clear();
     conversation.more = older.length > 0;
   }
+  if (known) { for (const said of older) hear(said); return; }
   for (const said of older) if (remember(conversation, said)) conversation.messages.push(said);
   emit("history", conversation);
 });

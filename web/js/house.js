@@ -1,7 +1,7 @@
 // The house itself: living numbers, charts of the last five minutes, doors, live channels, people and actors.
 
 import { h, icon, setText } from "./dom.js";
-import { isAdmin, isMe, on, store } from "./store.js";
+import { isAdmin, isBot, isMe, on, store } from "./store.js";
 import { send } from "./connection.js";
 import { api } from "./http.js";
 import { bytes, number, span } from "./units.js";
@@ -30,7 +30,7 @@ export function houseView() {
   const facts = h("dl", { class: "facts card" });
   const doors = h("tbody");
   const live = h("tbody");
-  const people = h("ul", { id: "house-people", class: "house-people" });
+  const people = h("ul", { id: "house-people", class: "house-people", tabindex: "0", "aria-label": "People" });
   const actors = actorTable();
   const peopleCard = h("article", { class: "card panel", id: "house-people-panel" }, h("h2", {}, "People"), people);
   const element = h("section", { id: "house", class: "view", tabindex: "-1", "aria-labelledby": "title" },
@@ -100,7 +100,7 @@ export function houseView() {
     if (!open) return;
     const all = [...store.people.values()];
     people.replaceChildren(...all.slice(0, 200).map((person) => h("li", { data: { id: person.id } }, avatar(person), nameElement(person.name, { class: "clip" }), badge(person.service),
-      isAdmin() && !isMe(person.id) && person.service !== "bot" && h("button", { class: "button ghost small icon-button kick-person", type: "button", title: "Show out", "aria-label": `Show ${cleanName(person.name)} out`, onclick: () => showOut(person) }, icon("out", true)))));
+      isAdmin() && !isMe(person.id) && !isBot(person) && h("button", { class: "button ghost small icon-button kick-person", type: "button", title: "Show out", "aria-label": `Show ${cleanName(person.name)} out`, onclick: () => showOut(person) }, icon("out", true)))));
     if (all.length > 200) people.append(h("li", { class: "muted" }, `and ${all.length - 200} more`));
   }
 

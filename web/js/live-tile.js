@@ -32,7 +32,6 @@ export class LiveTile {
 
   describe(channel, admin) {
     this.channel = channel;
-    if (channel.width && channel.height && this.shown === 0) this.open.style.aspectRatio = `${channel.width} / ${channel.height}`;
     setText(this.facts, `${channel.width} × ${channel.height} · ${number(channel.viewers)} watching`);
     this.recorded.hidden = !channel.recorded;
     this.recordButton.hidden = !admin;
@@ -102,7 +101,7 @@ export class LiveTile {
         if (this.canvas.width !== picture.width || this.canvas.height !== picture.height) {
           this.canvas.width = picture.width;
           this.canvas.height = picture.height;
-          this.open.style.aspectRatio = `${picture.width} / ${picture.height}`;
+          this.open.style.setProperty("--shape", `${picture.width} / ${picture.height}`);
         }
         this.context.drawImage(picture, 0, 0);
         picture.close();

@@ -1,6 +1,6 @@
 // The console of the house. Handles for tests (all stay as they are):
 //   door      #name #password #enter #door-error
-//   frame     #nav [data-view="chat|videos|live|files|house"] · #title · #connection[data-state="open|waiting|…"] · #banner ·
+//   frame     #nav [data-view="chat|videos|live|files|house"] · #title · #connection[data-state="open|waiting|…"] · #banner #come-back ·
 //             #listen #volume · #camera-badge · #me-button #my-name #rename #become-admin #admin-password #dialog-confirm #sign-out
 //   chat      #message #send #ask-bot #search #privacy #show-people · #messages .msg[data-id][data-from] .text ·
 //             #people li[data-id][data-name][data-service] .person
@@ -31,6 +31,7 @@ const makers = { chat: chatView, videos: videosView, watch: playerView, live: li
 const views = new Map();
 let current = null;
 let currentName = "";
+let lastNotice = "";
 
 function view(name) {
   if (!views.has(name)) {
@@ -79,7 +80,15 @@ function connection() {
   const { state } = store;
   const seconds = secondsToRetry();
   $("connection").dataset.state = state;
-  setText($("connection"), state === "waiting" ? `Cut off; again in ${seconds} s` : WORDS[state]);
+  // The countdown is for the eye: read out each second it would drown everything else.
+  if (state !== "waiting") fill($("connection"), WORDS[state]);
+  else if ($("connection").childElementCount) setText($("connection").lastChild, ` in ${seconds} s`);
+  else fill($("connection"), "Cut off; again", h("span", { "aria-hidden": "true" }, ` in ${seconds} s`));
+  if (state === "waiting" && seconds >= 3 && $("banner").hidden) banner("The house does not answer.", retryButton("Try now"));
+}
+
+function retryButton(words) {
+  return h("button", { class: "button small", type: "button", id: "come-back", onclick: () => { lastNotice = ""; retry(); } }, icon("retry", true), words);
 }
 
 function banner(text, ...buttons) {
@@ -94,7 +103,6 @@ function start() {
   $("camera-badge").title = "Stop my camera";
   $("camera-badge").addEventListener("click", toggleCamera);
   $("skip").addEventListener("click", () => current?.element.focus());
-  $("connection").addEventListener("click", retry);
   view("chat"); // it hears from the beginning, and counts what is unread
   on("entered", route);
   addEventListener("hashchange", () => { if (!$("app").hidden) route(); });
@@ -104,10 +112,9 @@ function start() {
     if (state === "open") banner("");
     if (state === "closed") {
       const text = lastNotice || "The connection was closed.";
-      banner(text, h("button", { class: "button small", type: "button", id: "come-back", onclick: () => { lastNotice = ""; retry(); } }, icon("retry", true), "Come back in"));
+      banner(text, retryButton("Come back in"));
     }
   });
-  let lastNotice = "";
   on("ws:notice", ({ text }) => { lastNotice = text || ""; banner(lastNotice); });
   setInterval(() => { if (store.state === "waiting") connection(); }, 500);
   begin();

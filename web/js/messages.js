@@ -1,7 +1,7 @@
 // The list of messages: days, groups of one person's words, scrolling that stays where one reads.
 
 import { coalesce, empty, h, icon } from "./dom.js";
-import { day, dayKey, fullTime, time } from "./units.js";
+import { day, dayKey, fullTime, shortTime, time } from "./units.js";
 import { avatar, badge, nameElement, rich } from "./text.js";
 import { isMe } from "./store.js";
 
@@ -138,7 +138,7 @@ export class MessageList {
       class: `msg${mine ? " mine" : ""}${grouped ? " grouped" : ""}${said.failed ? " undelivered" : ""}`,
       data: { id: said.id ?? "", from: said.from?.id ?? "" },
     },
-      grouped ? h("time", { class: "aside", title: fullTime(said.at) }, time(said.at)) : avatar(said.from),
+      grouped ? h("time", { class: "aside", title: fullTime(said.at) }, shortTime(said.at)) : avatar(said.from),
       h("div", { class: "msg-body" },
         !grouped && h("header", {}, nameElement(said.from?.name, { class: "who" }), mine && h("span", { class: "chip" }, "you"),
           !mine && badge(said.from?.service), h("time", { class: "muted", title: fullTime(said.at) }, time(said.at))),

@@ -1,7 +1,7 @@
 // The panel of conversations and people: who is here through which service, and who can be written to how.
 
 import { coalesce, h, icon, setText } from "./dom.js";
-import { isAdmin, isMe, on, store } from "./store.js";
+import { isAdmin, isBot, isMe, on, store } from "./store.js";
 import { avatar, badge, cleanName, nameElement } from "./text.js";
 import { ROOM, conversations, room, select, selected } from "./conversations.js";
 import { api, path } from "./http.js";
@@ -12,7 +12,7 @@ const MOST_ROWS = 200;
 
 /** What writing to this person means, in a word and in a sentence. */
 export function privacy(person) {
-  if (person.service === "bot") {
+  if (isBot(person)) {
     return { icon: "bot", word: "in the clear", text: "The bot lives in the house: what you write to it, the house reads." };
   }
   if (person.reads === false) {
@@ -24,7 +24,7 @@ export function privacy(person) {
   return { icon: "open-lock", word: "in the clear", text: "What you write passes through the house in the clear: whoever runs the house could read it." };
 }
 
-const order = (a, b) => (b.service === "bot") - (a.service === "bot") || cleanName(a.name).localeCompare(cleanName(b.name));
+const order = (a, b) => isBot(b) - isBot(a) || cleanName(a.name).localeCompare(cleanName(b.name));
 
 export function peoplePanel(onChosen, onClose) {
   const filter = h("input", { id: "people-filter", type: "search", placeholder: "Find somebody", "aria-label": "Find somebody" });
@@ -54,7 +54,7 @@ export function peoplePanel(onChosen, onClose) {
           !me && !gone && how.icon === "open-lock" && h("span", { class: "how" }, icon("open-lock", true), h("span", {}, how.word))),
         !person && h("span", { class: "person-line muted" }, "the room of the house")),
       unread > 0 && h("b", { class: "count", "aria-label": `${unread} unread` }, unread > 99 ? "99+" : unread));
-    const kick = person && !me && !gone && isAdmin() && person.service !== "bot" && h("button", {
+    const kick = person && !me && !gone && isAdmin() && !isBot(person) && h("button", {
       class: "button ghost small icon-button kick", type: "button", title: "Show out", "aria-label": `Show ${cleanName(person.name)} out`,
       onclick: () => showOut(person),
     }, icon("out", true));

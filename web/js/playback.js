@@ -89,7 +89,7 @@ export class Playback {
     if (this.epoch === null) this.epoch = now - frame.due + SLACK_MS;
     let lead = this.epoch + frame.due - now;
     if (lead < -SLIP_MS) { this.epoch = now - frame.due + SLACK_MS; lead = SLACK_MS; this.meter.slipped(); }
-    this.meter.arrived(frame.jpeg.length, frame.quality, lead, now);
+    this.meter.arrived(frame.jpeg.length, frame.quality, lead, now, frame.due);
     this.waiting.push(frame);
     this.bytes += frame.jpeg.length;
     while (this.waiting.length > WAITING_FRAMES || this.bytes > WAITING_BYTES) this.#skip();

@@ -34,6 +34,7 @@ export function playerView() {
   let plan = [];
   let timer = null;
   let wait = null;
+  let asked = 0;
 
   const big = h("button", { class: "big-play", type: "button", tabindex: "-1", "aria-hidden": "true", onclick: toggle }, icon("play"));
   const message = h("p", { class: "stage-message", role: "status", hidden: true });
@@ -60,15 +61,17 @@ export function playerView() {
 
   async function show(name) {
     open = true;
+    const mine = ++asked;
     if (video?.name !== name) {
       leave();
       fill(info);
       let all;
       try {
         all = await api("/api/videos");
-        if (!open) return;
-        video = all.find((v) => v.name === name) ?? await api(`/api/videos/${path(name)}`);
-      } catch (error) { say(error.message); return; }
+        const found = all.find((v) => v.name === name) ?? await api(`/api/videos/${path(name)}`);
+        if (!open || mine !== asked) return; // somebody has gone on meanwhile
+        video = found;
+      } catch (error) { if (mine === asked) say(error.message); return; }
       view.title = cleanName(video.name).replaceAll("_", " ");
       view.onTitle?.();
       bar.setVideo(video);
@@ -236,7 +239,7 @@ export function playerView() {
     play.title = `${label} (space)`;
     if (!video) { setText(readout, ""); return; }
     const line = playback.playing
-      ? `${bytes(meter.rate())}/s arriving${meter.capacity ? `, bursts at ${bytes(meter.capacity)}/s` : ""} · ${(Math.max(0, playback.buffer()) / 1000).toFixed(1)} s ahead · ${playback.late} late`
+      ? `${meter.rate() ? `${bytes(meter.rate())}/s arriving` : "beginning"}${meter.capacity ? `, bursts at ${bytes(meter.capacity)}/s` : ""} · ${(Math.max(0, playback.buffer()) / 1000).toFixed(1)} s ahead · ${playback.late} late`
       : `${playback.shown} frames shown, ${playback.late} late`;
     const picked = choice === "auto" ? `Auto picked ${effective()} · ` : choice === "interleaved" ? "All qualities in turn · " : "";
     setText(readout, picked + line);
@@ -253,16 +256,17 @@ export function playerView() {
   stage.addEventListener("click", (event) => { if (event.target === canvas) toggle(); });
   stage.addEventListener("dblclick", fullScreen);
   quality.addEventListener("change", () => choose(quality.value));
-  player.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target === quality) return;
-    const onButton = event.target.closest("button, a") && event.target !== player;
+  // On the whole page, so that nobody has to find the player first; what has keys of its own keeps them.
+  document.addEventListener("keydown", (event) => {
+    if (!open || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, dialog, textarea, input:not(#seek), #top")) return;
+    const onButton = event.target.closest("button, a, summary");
     const jump = video ? Math.round((video.fps * JUMP_MS) / 1000) : 0;
     const keys = {
       " ": onButton ? null : toggle, k: toggle, f: fullScreen, ArrowLeft: () => seek(n() - jump), ArrowRight: () => seek(n() + jump),
-      ",": () => seek(n() - 1), ".": () => seek(n() + 1), Home: () => seek(0), End: () => seek(video.frames - 1),
+      ",": () => seek(n() - 1), ".": () => seek(n() + 1), Home: () => seek(0), End: () => seek(video.frames - 1), Escape: player.classList.contains("fills") ? fullScreen : null,
     };
     const act = keys[event.key];
-    if (act) { event.preventDefault(); act(); }
+    if (act && video) { event.preventDefault(); act(); }
   });
   on("ws:welcome", () => { if (open && wanted && video) begin(n()); });
   // A hidden tab draws nothing: the house need not send.

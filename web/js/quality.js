@@ -1,7 +1,7 @@
 // Automatic quality. The house sends a second of video in a second, so how fast the line is shows only while it is
 // busy: in the burst at the beginning, and when frames come late. Down at once, up with care.
 
-const TRAIN_GAP_MS = 12; // arrivals closer than this belong to one burst
+const TRAIN_GAP = 0.6; // of the time between two frames: arrivals closer than this belong to one burst
 const TRAIN_FRAMES = 3;
 const WINDOW_MS = 2000;
 const LATE_SHARE = 0.2;
@@ -27,27 +27,34 @@ export class Meter {
     this.troubles = [];
   }
 
-  arrived(bytes, quality, lead, now) {
+  arrived(bytes, quality, lead, now, due) {
     this.arrivals.push({ now, bytes, lead });
     const old = now - WINDOW_MS;
     while (this.arrivals[0]?.now < old) this.arrivals.shift();
     const mean = this.costs.get(quality);
     this.costs.set(quality, mean === undefined ? bytes : mean + (bytes - mean) * 0.1);
     // Where frames come late the line is busy all the time, whatever the pauses.
-    const busy = this.train && (now - this.train.last < TRAIN_GAP_MS || lead < 0);
-    if (!busy) this.train = { from: now, last: now, bytes: 0, frames: 0 };
+    const busy = this.train && (now - this.train.last < TRAIN_GAP * Math.min(100, due - this.train.due) || lead < 0);
+    if (!busy) this.train = { from: now, last: now, due, bytes: 0, frames: 0 };
     else {
       this.train.bytes += bytes;
       this.train.frames += 1;
       this.train.last = now;
+      this.train.due = due;
       if (this.train.frames >= TRAIN_FRAMES) this.#learn(this.train.bytes / Math.max(0.002, (now - this.train.from) / 1000));
-      if (now - this.train.from > 1000) this.train = { from: now, last: now, bytes: 0, frames: 0 };
+      if (now - this.train.from > 1000) this.train = { from: now, last: now, due, bytes: 0, frames: 0 };
     }
     if (lead < 0) this.troubles.push(now);
   }
 
   #learn(rate) {
     this.capacity = this.capacity === 0 ? rate : this.capacity + (rate - this.capacity) * (rate < this.capacity ? 0.3 : 0.15);
+  }
+
+  /** The line was full, so what came through is what it carries. */
+  congested() {
+    const rate = this.rate();
+    if (rate > 0 && (this.capacity === 0 || rate < this.capacity)) this.capacity = rate;
   }
 
   dropped() { this.troubles.push(performance.now()); }
@@ -113,7 +120,8 @@ export class AutoQuality {
     if (bad) {
       this.wellSince = 0;
       if (this.pick === 0) return null;
-      const line = this.meter.capacity || this.meter.rate();
+      this.meter.congested();
+      const line = this.meter.capacity;
       let to = this.pick - 1;
       while (to > 0 && line > 0 && this.cost(to) * ROOM_DOWN > line) to -= 1;
       this.pick = to;

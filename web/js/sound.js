@@ -47,6 +47,7 @@ export function soundControls(button, volume) {
     else if (message.message) toast(message.message);
     update();
   });
+  on("ws:error", ({ about }) => { if (about === "listen") { silence(); soundState.on = false; update(); } });
   setInterval(() => {
     soundState.playing = soundState.on && scheduled.size > 0;
     box.dataset.starved = String(soundState.on && !soundState.playing);

@@ -24,6 +24,8 @@ export function emit(event, data) {
   }
 }
 
+/** The bot is a person like any other; only how one speaks to it differs. */
+export const isBot = (person) => person?.service === "bot";
 export const isMe = (id) => store.mine.has(id);
 export const isAdmin = () => Boolean(store.session?.admin);
 

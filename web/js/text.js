@@ -39,7 +39,6 @@ export function rich(text, words = "") {
 
 function label(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 

@@ -75,7 +75,7 @@ export class TusUpload {
       } catch (error) {
         if (this.cancelled) return false;
         if (error.final) { forget(this.key); throw error; }
-        await this.#rest(error);
+        await this.#rest(error instanceof TypeError ? new Error("The house cannot be reached.") : error); // fetch's own words help nobody
       }
     }
     return false;

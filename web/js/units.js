@@ -40,6 +40,8 @@ const FULL = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medi
 const date = (at) => { const d = new Date(Number(at)); return Number.isNaN(d.getTime()) ? new Date(0) : d; };
 
 export const time = (at) => TIME.format(date(at));
+/** Without AM and PM, where there is little room. */
+export const shortTime = (at) => time(at).replace(/\s?[AP]M$/i, "");
 export const fullTime = (at) => FULL.format(date(at));
 export const dayKey = (at) => date(at).toDateString();
 

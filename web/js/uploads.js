@@ -118,6 +118,5 @@ export function uploadList() {
     }
   }
 
-  addEventListener("beforeunload", (event) => { if (running > 0) event.preventDefault(); });
   return { element, add, recall };
 }

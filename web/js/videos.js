@@ -3,10 +3,11 @@
 import { empty, h, icon } from "./dom.js";
 import { api, path } from "./http.js";
 import { cleanName } from "./text.js";
-import { clock } from "./units.js";
+import { clock, number } from "./units.js";
 import { complain } from "./toast.js";
 
 const PICTURES = 8;
+const LOOK_MS = 10_000; // videos come and go without a restart
 // Not the first frame: it is often black.
 const COVER = 0.3;
 
@@ -46,7 +47,7 @@ export function videoCard(video, compact = false) {
     picture,
     h("span", { class: "card-text" },
       h("strong", { class: "clip", dir: "auto" }, cleanName(video.name).replaceAll("_", " ")),
-      h("span", { class: "muted small-text num" }, `${video.frames} frames · ${video.fps} a second`),
+      h("span", { class: "muted small-text num" }, `${video.frames} frames at ${number(video.fps)} a second`),
       !compact && h("span", { class: "chips" }, video.qualities.map((q) => h("span", { class: "chip" }, q.quality)))));
 }
 
@@ -54,6 +55,7 @@ export function videosView() {
   const grid = h("div", { class: "grid video-grid" });
   const element = h("section", { id: "videos", class: "view", tabindex: "-1", "aria-labelledby": "title" }, grid);
   let shown = "";
+  let timer = null;
 
   async function load() {
     if (!shown) grid.replaceChildren(...Array.from({ length: 6 }, () => h("div", { class: "skeleton card-skeleton" })));
@@ -65,9 +67,14 @@ export function videosView() {
       grid.replaceChildren(...videos.map((video) => videoCard(video)));
       if (videos.length === 0) grid.replaceChildren(empty("videos", "No videos yet", "Files named name_720p.mp4 in the folder of videos appear here by themselves."));
     } catch (error) {
+      if (shown) return; // the next look may find the house again
       complain(error);
-      if (!shown) grid.replaceChildren(empty("warn", "The videos could not be loaded", error.message, h("button", { class: "button", type: "button", onclick: load }, icon("retry"), "Try again")));
+      grid.replaceChildren(empty("warn", "The videos could not be loaded", error.message, h("button", { class: "button", type: "button", onclick: load }, icon("retry"), "Try again")));
     }
   }
-  return { element, title: "Videos", show: load, hide() {} };
+  return {
+    element, title: "Videos",
+    show() { load(); timer ??= setInterval(load, LOOK_MS); },
+    hide() { clearInterval(timer); timer = null; },
+  };
 }
