@@ -6,10 +6,12 @@
 //! [`Outbound`] → socket. docs/architecture.md draws both.
 
 mod audio_source;
+mod bridge;
 mod cameras;
 mod channel;
 mod chat_bot;
 mod chatroom;
+mod cipher;
 mod courier;
 mod crew;
 mod datagrams;
@@ -26,9 +28,11 @@ mod gate;
 mod guest;
 mod history;
 mod house;
+mod house_bot;
 mod house_facts;
 mod house_key;
 mod inbox;
+mod interpreter;
 mod lan_audio;
 mod lan_chat;
 mod lan_file;
@@ -45,6 +49,7 @@ mod live_source;
 #[cfg(test)]
 mod live_supervision_tests;
 mod lobby;
+mod lobby_messages;
 mod locks;
 mod memory;
 mod messages;
@@ -59,6 +64,7 @@ mod recorder;
 mod recordings;
 mod refusals;
 mod residents;
+mod room;
 mod roster;
 mod seat;
 mod seldom;
@@ -70,7 +76,10 @@ mod settings;
 mod slots;
 mod socket;
 mod sound_queue;
+mod speech;
+mod stand_in;
 mod storeroom;
+mod strangers;
 mod streamer;
 mod studio;
 #[cfg(test)]
@@ -82,6 +91,7 @@ mod videochat;
 mod viewing;
 mod watch;
 mod web;
+mod words;
 
 // For what `conversation!` writes, and for those who write connections outside.
 pub use actix;
@@ -99,7 +109,9 @@ pub use follower::Follower;
 pub use guest::{Audience, Conversation, Guest};
 pub use history::{History, Recall, Remembered};
 pub use house::{House, Rooms, StartError};
+pub use house_bot::HouseBot;
 pub use house_facts::HouseFacts;
+pub use interpreter::Interpreter;
 pub use lan_audio::LanAudioConnection;
 pub use lan_chat::LanChatConnection;
 pub use lan_file::LanFileConnection;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::chatroom::{self, ChatroomConnection};
 use crate::house::Rooms;
 use crate::lan_audio::LanAudioConnection;
-use crate::lan_chat::LanChatConnection;
+use crate::lan_chat::{self, LanChatConnection};
 use crate::lan_file::LanFileConnection;
 use crate::lan_video::LanVideoConnection;
 use crate::language::{Language, ListChange, Spoken};
@@ -85,6 +85,17 @@ impl TcpService {
     }
 }
 
+/// How the people of each service that is on are told what happens, and those of the house itself.
+pub fn languages(settings: &Settings) -> Arc<[Language]> {
+    // Those of packetchat ask who is here.
+    let packetchat = settings.packetchat.as_ref();
+    let packetchat = packetchat.map(|_| Language::plain(Service::Packetchat));
+    let tcp = tcp_services(settings).into_iter();
+    tcp.filter_map(|service| service.language)
+        .chain(packetchat)
+        .collect()
+}
+
 /// All that are on.
 pub fn tcp_services(settings: &Settings) -> Vec<TcpService> {
     let mut on = Vec::new();
@@ -131,7 +142,7 @@ pub fn tcp_services(settings: &Settings) -> Vec<TcpService> {
         Service::LanChat,
         settings.lan_chat,
         Welcome::new(LanChatConnection::new),
-        Some(Language::plain(Service::LanChat)),
+        Some(lan_chat::LANGUAGE),
     );
     add(
         Service::LanAudio,
