@@ -262,6 +262,7 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             backlog: Duration::from_secs(1),
         }),
         web: None,
+        services: Vec::new(),
         lan_video: Some(LanVideo {
             port: 0,
             max_frame: 1 << 20,
