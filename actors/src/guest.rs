@@ -122,7 +122,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
 
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {}
 
     /// So many frames went out.
     fn frames_written(&mut self, frames: u32, _: &mut Context<Self>) {
@@ -191,7 +191,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
             .spawn(ctx);
     }
 
-    fn take_place(&mut self, person: &Person, ctx: &mut Context<Self>) {
+    fn take_place(&mut self, person: &Arc<Person>, ctx: &mut Context<Self>) {
         let guest = self.guest();
         if !guest.link.is_open() {
             // A full mailbox may have let the first one overtake what asked for the place.

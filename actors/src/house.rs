@@ -9,9 +9,10 @@ use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use playhouse_media::{Catalogue, FrameCache};
-use playhouse_storage::Lock;
+use playhouse_storage::{Folder, Lock};
 
 use crate::audio_source::Hearers;
+use crate::bridge::Bridge;
 use crate::cameras::Cameras;
 use crate::chat_bot::Bots;
 use crate::crew::Crew;
@@ -23,23 +24,26 @@ use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
-use crate::history::History;
+use crate::history::{Chronicle, History};
+use crate::house_bot;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
 use crate::library::Library;
 use crate::listener::{self, Door, Guests, Listener};
-use crate::lobby::{Lobby, Reserve};
+use crate::lobby::{Across, Lobby, Reserve};
 use crate::messages::Service;
 use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
 use crate::residents::{
-    keep_floors, keep_lan, keep_library, keep_lobby, keep_sources, keep_uploads, last, told,
+    keep_bridge, keep_floors, keep_history, keep_lan, keep_library, keep_lobby, keep_sources,
+    keep_uploads, last, told,
 };
 use crate::roster::Roster;
-use crate::services::{TcpService, tcp_services};
+use crate::services::{TcpService, languages, tcp_services};
 use crate::settings::{LanAudio, Limits, Pace, Settings};
 use crate::slots::Slots;
+use crate::stand_in::StandIns;
 use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
@@ -72,6 +76,8 @@ pub struct Rooms {
     /// Where lan_file learns what it offers.
     pub offer: Post<FileOffer>,
     pub history: Post<History>,
+    /// What makes one room of all services, if they are one.
+    pub bridge: Option<Arc<Bridge>>,
     /// Threads that read what lan_file sends, as far as it is not in memory.
     pub readers: Crew,
     pub hearers: Hearers,
@@ -113,7 +119,11 @@ pub struct House {
     arbiters: Vec<Arbiter>,
     // A bot may hold up its thread: nobody waits for it.
     _bots: Arbiter,
+    // Nor for what nobody hears any more.
+    _interpreters: Vec<Arbiter>,
     studio: Arc<Studio>,
+    chronicle: Chronicle,
+    folder: Folder,
 }
 
 impl House {
@@ -156,10 +166,7 @@ impl House {
             }
             None => None,
         };
-        let chatroom_key = match settings.chatroom {
-            Some(_) => house_key::public_pem(&settings.data_dir)?,
-            None => Bytes::new(),
-        };
+        let (chatroom_key, bridge) = keys(settings)?;
         let cache = Arc::new(FrameCache::new(settings.cache_bytes));
         let pool = FramePool::start(settings.arbiters.max(1), settings.jpeg_quality, cache)
             .map_err(StartError::Threads)?;
@@ -175,10 +182,45 @@ impl House {
         let mut household = Household {
             floors: handles.iter().map(|_| Post::default()).collect(),
             studio: Some(studio.clone()),
+            bridge: bridge.clone(),
             ..Household::default()
         };
+        let bots = Bots {
+            arbiter: bots_arbiter.handle(),
+            maker: settings.bot.clone(),
+            facts: HouseFacts {
+                lobby: household.lobby.clone(),
+                library: household.library.clone(),
+                files: household.files.clone(),
+                studio: studio.clone(),
+            },
+            time_limit: settings.bot_time_limit,
+        };
+        let across = bridge.map(|bridge| Across {
+            bot: house_bot::person(&bridge.stand_ins),
+            answers: household.bot.clone(),
+            bridge,
+        });
+        let interpreters: Vec<Arbiter> = across
+            .iter()
+            .flat_map(|across| across.bridge.offices())
+            .map(|_| Arbiter::try_new())
+            .collect::<io::Result<_>>()
+            .map_err(StartError::Threads)?;
+        let annals = storeroom.chronicle.annals(household.history.clone());
         keep_floors(&household, &handles, &supervisor);
-        keep_lobby(&household, &handles, &supervisor, settings);
+        keep_history(&household, &handles, &supervisor, &storeroom.chronicle);
+        if let Some(across) = &across {
+            keep_bridge(
+                &household,
+                &handles,
+                &interpreters,
+                &supervisor,
+                across,
+                &bots,
+            );
+        }
+        keep_lobby(&household, &handles, &supervisor, settings, across, annals);
         keep_sources(
             &mut household,
             &handles,
@@ -213,17 +255,6 @@ impl House {
         let tumip = settings.tumip.clone().unwrap_or_default();
         let picture_ports = Arc::new(PicturePorts::new(settings.bind, &tumip));
         household.picture_ports = Some(picture_ports.clone());
-        let bots = Bots {
-            arbiter: bots_arbiter.handle(),
-            maker: settings.bot.clone(),
-            facts: HouseFacts {
-                lobby: household.lobby.clone(),
-                library: household.library.clone(),
-                files: household.files.clone(),
-                studio: studio.clone(),
-            },
-            time_limit: settings.bot_time_limit,
-        };
         let hearers = Hearers::default();
         keep_lan(
             &mut household,
@@ -245,6 +276,7 @@ impl House {
                 keeper: Keeper::open(web, &settings.data_dir)?,
                 settings: web.clone(),
                 data_dir: settings.data_dir.clone(),
+                plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
                 supervisor: supervisor.clone(),
                 lobby: household.lobby.clone(),
@@ -281,6 +313,7 @@ impl House {
                     bots: bots.clone(),
                     offer: household.offer.clone(),
                     history: household.history.clone(),
+                    bridge: household.bridge.clone(),
                     readers: readers.clone(),
                     hearers: hearers.clone(),
                     sound_backlog,
@@ -292,11 +325,13 @@ impl House {
             .collect();
 
         let mut services = Vec::new();
+        let storage = storeroom.shelves.folder.clone();
         let Storeroom {
             lock,
             shelves,
             sessions,
             transfers,
+            chronicle,
         } = storeroom;
         let moving = Slots::new(settings.files.max_moving);
         let (web, transfers) = transfers
@@ -388,7 +423,10 @@ impl House {
             _lock: lock,
             arbiters,
             _bots: bots_arbiter,
+            _interpreters: interpreters,
             studio,
+            chronicle,
+            folder: storage,
         })
     }
 
@@ -398,10 +436,37 @@ impl House {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
+        if let Err(error) = self.chronicle.close(&self.folder) {
+            tracing::error!(%error, "the last words of the history are not written down");
+        }
         if let Some(recordings) = &self.studio.recordings {
             recordings.complete(COMPLETION);
         }
     }
+}
+
+/// What chatroom greets with, and the keys of those who stand in for people of other services; what is
+/// missing is made at once.
+fn keys(settings: &Settings) -> Result<(Bytes, Option<Arc<Bridge>>), HouseKeyError> {
+    let folder = &settings.data_dir;
+    std::thread::scope(|scope| {
+        let greeting = settings
+            .chatroom
+            .map(|_| scope.spawn(|| house_key::public_pem(folder)));
+        let bridge = match settings.bridge {
+            true => Some(Arc::new(Bridge::new(StandIns::open(
+                folder,
+                &languages(settings),
+            )?))),
+            false => None,
+        };
+        let lost = |_| HouseKeyError::Generate("its thread panicked".to_owned());
+        let greeting = match greeting {
+            Some(greeting) => greeting.join().map_err(lost)??,
+            None => Bytes::new(),
+        };
+        Ok((greeting, bridge))
+    })
 }
 
 /// What live channels have in common. What killed servers left of recordings is removed.

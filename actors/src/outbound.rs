@@ -29,7 +29,7 @@ const LONGEST_ROOM_PAUSE: Duration = Duration::from_millis(64);
 /// What a segment takes in memory beside its bytes, about: it counts against the limit, too.
 const OVERHEAD: usize = 160;
 /// Bytes of a frame before its JPEG, at most.
-const MAX_HEAD: usize = 24;
+const MAX_HEAD: usize = 32;
 
 /// How a segment may meet its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Segment {
         }
     }
 
-    /// A frame: `head` (at most 24 bytes) is sent in one write with what follows.
+    /// A frame: `head` (at most 32 bytes) is sent in one write with what follows.
     pub fn frame(head: &[u8], jpeg: Bytes) -> Segment {
         let mut segment = Segment::new(Rule::Frame, jpeg);
         segment.head_length = head.len().min(MAX_HEAD);

@@ -1,8 +1,10 @@
 //! Which services over TCP there are: name, port, language, and who answers there.
 
+use std::sync::Arc;
+
 use crate::chatroom::{self, ChatroomConnection};
 use crate::lan_audio::LanAudioConnection;
-use crate::lan_chat::LanChatConnection;
+use crate::lan_chat::{self, LanChatConnection};
 use crate::lan_file::LanFileConnection;
 use crate::lan_video::LanVideoConnection;
 use crate::language::Language;
@@ -22,6 +24,17 @@ pub struct TcpService {
     pub welcome: Welcome,
     /// How its people are told what happens; `None` where nobody takes a place in the lobby.
     pub language: Option<Language>,
+}
+
+/// How the people of each service that is on are told what happens, and those of the house itself.
+pub fn languages(settings: &Settings) -> Arc<[Language]> {
+    // Those of packetchat ask who is here.
+    let packetchat = settings.packetchat.as_ref();
+    let packetchat = packetchat.map(|_| Language::plain(Service::Packetchat));
+    let tcp = tcp_services(settings).into_iter();
+    tcp.filter_map(|service| service.language)
+        .chain(packetchat)
+        .collect()
 }
 
 /// All that are on.
@@ -69,7 +82,7 @@ pub fn tcp_services(settings: &Settings) -> Vec<TcpService> {
         Service::LanChat,
         settings.lan_chat,
         Welcome::new(LanChatConnection::new),
-        Some(Language::plain(Service::LanChat)),
+        Some(lan_chat::LANGUAGE),
     );
     add(
         Service::LanAudio,

@@ -46,6 +46,10 @@ pub struct Settings {
     pub lobby_merge: Duration,
     /// Bytes of lists of people that may go out in a second, to all together.
     pub presence_bytes: u64,
+    /// Whether people of all services are in one room.
+    pub bridge: bool,
+    /// Public messages that are remembered.
+    pub history: usize,
     /// The ports of the services that are on; 0 lets the system choose.
     pub videochat: Option<u16>,
     pub chatroom: Option<u16>,

@@ -165,6 +165,7 @@ impl Fixture {
             },
             offer: self.house.household.offer.clone(),
             history: self.house.household.history.clone(),
+            bridge: self.house.household.bridge.clone(),
             readers: Crew::start("test", 1, || {}).unwrap(),
             hearers: Hearers::default(),
             sound_backlog: 1,
@@ -239,6 +240,8 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         cache_bytes: 1 << 20,
         max_streams: 10,
         lobby_merge: Duration::from_millis(5),
+        bridge: true,
+        history: 100,
         presence_bytes: 400_000_000,
         videochat: Some(0),
         chatroom: None,
@@ -371,8 +374,11 @@ impl Client {
 
     async fn say(&mut self, text: &str) {
         let encrypt_message = STANDARD.encode(text).into();
-        self.send(&ClientMessage::Communication { encrypt_message })
-            .await;
+        self.send(&ClientMessage::Communication {
+            encrypt_message,
+            to: None,
+        })
+        .await;
     }
 
     async fn hears(&mut self, text: &str, from: &str) {

@@ -67,6 +67,8 @@ pub enum LogFormat {
 pub(super) struct Lobby {
     pub(super) merge_ms: u64,
     pub(super) presence_mb_s: u64,
+    pub(super) bridge: bool,
+    pub(super) history: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -238,6 +240,8 @@ impl Config {
             max_streams: self.streaming.max_streams,
             lobby_merge: Duration::from_millis(self.lobby.merge_ms),
             presence_bytes: self.lobby.presence_mb_s * 1_000_000,
+            bridge: self.lobby.bridge,
+            history: self.lobby.history,
             videochat: self.videochat.enabled.then_some(self.videochat.port),
             chatroom: self.chatroom.enabled.then_some(self.chatroom.port),
             packetchat: self.packetchat.enabled.then(|| Packetchat {

@@ -44,6 +44,11 @@ impl Config {
             "1 to 100000 megabytes a second",
         );
         rule(
+            "lobby.history",
+            self.lobby.history <= 100_000,
+            "0 to 100000 messages",
+        );
+        rule(
             "streaming.head_start_ms",
             self.streaming.head_start_ms <= 60_000,
             "0 to 60000 milliseconds",

@@ -25,6 +25,8 @@ use crate::web::vitals::Pulse;
 pub struct Console {
     pub settings: Web,
     pub data_dir: PathBuf,
+    /// Whether there is sound to hear.
+    pub plays: bool,
     pub since: Instant,
     pub supervisor: Addr<Supervisor>,
     pub lobby: Post<Lobby>,
