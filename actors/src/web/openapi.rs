@@ -54,6 +54,7 @@ fn text() -> &'static str {
 
 /// This description.
 #[utoipa::path(
+    operation_id = "openapi",
     get, path = "/openapi.json", tag = "house",
     responses((status = 200, content_type = "application/json", body = Object, description = "OpenAPI 3.1")),
 )]
