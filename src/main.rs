@@ -21,7 +21,7 @@ use config::{Config, Overrides};
 fn main() -> ExitCode {
     playhouse_media::init();
     playhouse_actors::give_back_large_blocks();
-    let result: Outcome = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Serve { layers, ready_file } => serve(&layers.into(), ready_file),
         Command::Check { layers } => check(&layers.into()),
         Command::Videos { layers, json } => videos(&layers.into(), json),
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             file,
             reset,
         } => offer(&layers.into(), file, reset),
-        Command::Password => Ok(password::run()?),
+        Command::Password => password(),
         Command::Files { layers, command } => files(&layers.into(), command),
     };
     match result {
@@ -70,6 +70,10 @@ fn videos(overrides: &Overrides, json: bool) -> Outcome {
 fn files(overrides: &Overrides, command: FilesCommand) -> Outcome {
     let config = Config::load(overrides)?;
     Ok(files::run(&config.server.data_dir, command)?)
+}
+
+fn password() -> Outcome {
+    Ok(password::run()?)
 }
 
 fn offer(overrides: &Overrides, file: Option<std::ffi::OsString>, reset: bool) -> Outcome {

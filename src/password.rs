@@ -1,6 +1,6 @@
 //! `playhouse password`: the hash of a password, for `web.password` and `web.admin_password`.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 
 use playhouse_actors::{MAX_PASSWORD, PasswordError, hash_password};
 
