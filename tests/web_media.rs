@@ -221,9 +221,12 @@ fn places_for_viewers_are_limited_and_given_back() {
             ("LIMITS__STALL_S", "1"),
         ],
     );
-    let path = "/api/videos/mandelbrot/mjpeg?quality=720p";
-    let refused = || get(house.web(), path).assert_status(503).json()["rule"].clone();
-    let free = || get_with(house.web(), path, &[]).status == 200;
+    let (path, short) = (
+        "/api/videos/cells/mjpeg?quality=1440p",
+        "/api/videos/cells/mjpeg?quality=240p",
+    );
+    let refused = || get(house.web(), short).assert_status(503).json()["rule"].clone();
+    let free = || get(house.web(), short).status == 200;
     let mut first = Pictures::open(&house, path);
     first.next().unwrap();
     assert_eq!(refused(), "streaming.max_streams");

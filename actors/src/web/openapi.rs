@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
@@ -54,8 +56,30 @@ fn text() -> &'static str {
         let password = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("password", password);
-        description.to_json().unwrap_or_default()
+        let mut document = serde_json::to_value(description).unwrap_or_default();
+        name_answers(&mut document);
+        document.to_string()
     })
+}
+
+/// Every answer needs a description: where there is none, the usual name of its status.
+fn name_answers(document: &mut Value) {
+    let Some(addresses) = document["paths"].as_object_mut() else {
+        return;
+    };
+    let methods = addresses.values_mut().filter_map(Value::as_object_mut);
+    for operation in methods.flat_map(|methods| methods.values_mut()) {
+        let Some(answers) = operation["responses"].as_object_mut() else {
+            continue;
+        };
+        for (status, answer) in answers {
+            if answer["description"].as_str().is_none_or(str::is_empty) {
+                let status = status.parse::<StatusCode>().ok();
+                let name = status.and_then(|status| status.canonical_reason());
+                answer["description"] = name.unwrap_or("An answer").into();
+            }
+        }
+    }
 }
 
 /// This description.
@@ -74,8 +98,6 @@ pub async fn document() -> HttpResponse {
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    use serde_json::Value;
 
     use super::*;
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::{self, HeaderMap, HeaderValue, HttpDate, TryIntoHeaderValue};
+use actix_web::http::header::{self, HeaderMap, HttpDate, TryIntoHeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
@@ -423,6 +423,8 @@ pub async fn overridden(
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderValue;
+
     use super::*;
 
     fn name(metadata: &str) -> Result<Bytes, ApiError> {
