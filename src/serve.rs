@@ -120,11 +120,7 @@ pub fn settings(config: &Config) -> Settings {
             ports = tumip.max_users;
         }
         let live = &settings.live;
-        let recordings = live
-            .recording
-            .as_ref()
-            .map_or(0, |limits| limits.max_recordings);
-        let live = (recordings + live.sources.len()) * FILES_A_CHANNEL;
+        let live = (live.recording.max_recordings + live.sources.len()) * FILES_A_CHANNEL;
         let reserved = RESERVED_FILES + live + settings.files.max_moving * FILES_A_TRANSFER + ports;
         let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {

@@ -283,6 +283,7 @@ impl House {
                 library: household.library.clone(),
                 files: household.files.clone(),
                 offer: household.offer.clone(),
+                lan_file: settings.lan_file.as_ref().map(|file| file.offer.clone()),
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
                 pulse: Pulse::default(),
@@ -482,7 +483,7 @@ fn studio(settings: &Settings) -> Arc<Studio> {
             tracing::warn!(folder = %folder.display(), %error, "unfinished recordings can't be removed");
         }
     }
-    let recording = live.recording.clone();
-    let recordings = recording.map(|limits| Arc::new(Recordings::new(folder.clone(), limits)));
+    let recordings = Recordings::new(folder.clone(), live.recording.clone());
+    let recordings = Some(Arc::new(recordings));
     Arc::new(Studio::new(live.linger, live.chatroom_frames, recordings))
 }

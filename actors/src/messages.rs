@@ -221,6 +221,8 @@ pub enum Observation {
     },
     Endpoint {
         sessions: usize,
+        /// Since the start.
+        begun: u64,
         uploads: usize,
         downloads: usize,
         received: u64,

@@ -186,14 +186,15 @@ pub struct Live {
     pub linger: Duration,
     /// Frames that a viewer in chatroom gets.
     pub chatroom_frames: u32,
-    /// Whether channels are recorded, and what recordings may take.
-    pub recording: Option<Recording>,
+    pub recording: Recording,
     pub sources: Vec<Source>,
 }
 
-/// What recordings may take.
+/// What is recorded, and what recordings may take.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    /// Whether every channel is, and not only those that an admin wants to be.
+    pub all: bool,
     /// Of one file; another one follows.
     pub max_length: Duration,
     /// Bytes of all recordings.

@@ -342,12 +342,13 @@ impl LiveKeys {
         Live {
             linger: Duration::from_secs(self.linger_s),
             chatroom_frames: self.chatroom_frames,
-            recording: self.record.then(|| Recording {
+            recording: Recording {
+                all: self.record,
                 max_length: Duration::from_secs(self.record_minutes * 60),
                 quota: self.record_quota_mb << 20,
                 min_free: self.record_min_free_mb << 20,
                 max_recordings: self.max_recordings,
-            }),
+            },
             sources: self.source.iter().map(source).collect(),
         }
     }

@@ -279,6 +279,10 @@ impl House {
         self.addresses["tumip"]
     }
 
+    pub fn web(&self) -> SocketAddr {
+        self.addresses["web"]
+    }
+
     pub fn lan_file(&self) -> SocketAddr {
         self.addresses["lan_file"]
     }
@@ -419,6 +423,13 @@ impl House {
             files: sum(&states, "file_store", "files"),
             bytes: sum(&states, "file_store", "bytes"),
         }
+    }
+
+    /// Uploads over HTTP that are under way, and those of which somebody just sends something.
+    pub fn uploads(&self) -> (u64, u64) {
+        let states = self.states();
+        let count = |field| sum(&states, "uploads", field);
+        (count("under_way"), count("at_work"))
     }
 
     /// When all clients are gone: nothing of them is left, nothing has panicked, and the house closes.

@@ -191,6 +191,7 @@ impl Keeper {
                 };
                 desk.underway.insert(digest, vec![answer]);
                 let check = Check {
+                    told: false,
                     digest,
                     from,
                     desk: self.desk.clone(),
@@ -301,8 +302,9 @@ impl Passwords {
     }
 }
 
-/// A password that is being checked. Whoever waits learns it in any case.
+/// A password that is being checked. Whoever waits learns what becomes of it in any case.
 struct Check {
+    told: bool,
     digest: Digest,
     from: IpAddr,
     desk: Arc<Mutex<Desk>>,
@@ -310,8 +312,9 @@ struct Check {
 }
 
 impl Check {
-    fn done(self, opened: Option<Access>) {
-        let mut desk = locked(&self.desk);
+    fn done(mut self, opened: Option<Access>) {
+        let desk = self.desk.clone();
+        let mut desk = locked(&desk);
         if let Some(access) = opened {
             desk.tries.succeeded(self.from);
             desk.known.push((self.digest, access));
@@ -321,7 +324,9 @@ impl Check {
         self.tell(&mut desk, opened.ok_or(Denied::Wrong));
     }
 
-    fn tell(&self, desk: &mut Desk, verdict: Verdict) {
+    fn tell(&mut self, desk: &mut Desk, verdict: Verdict) {
+        // Another check of the same password may have begun since.
+        self.told = true;
         for waiting in desk.underway.remove(&self.digest).unwrap_or_default() {
             // Who asked may be gone.
             let _ = waiting.send(verdict);
@@ -332,8 +337,10 @@ impl Check {
 impl Drop for Check {
     /// One that panicked.
     fn drop(&mut self) {
-        let desk = self.desk.clone();
-        self.tell(&mut locked(&desk), Err(Denied::Broken));
+        if !self.told {
+            let desk = self.desk.clone();
+            self.tell(&mut locked(&desk), Err(Denied::Broken));
+        }
     }
 }
 

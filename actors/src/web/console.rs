@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
+use playhouse_storage::Offer;
 
 use super::error::ApiError;
 use super::still::Stills;
@@ -33,6 +34,8 @@ pub struct Console {
     pub library: Post<Library>,
     pub files: Post<FileStore>,
     pub offer: Post<FileOffer>,
+    /// What lan_file offers by the configuration, if it is on.
+    pub lan_file: Option<Offer>,
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
     pub pulse: Pulse,

@@ -16,6 +16,7 @@ mod hosts;
 mod http;
 mod incoming;
 mod lease;
+mod metrics;
 mod mjpeg;
 mod openapi;
 mod pages;

@@ -3,11 +3,14 @@
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::api::{files, live, tus, videos};
+use super::api::{files, house, live, messages, offer, people, recording, session, tus, videos};
+use super::metrics;
 
 /// Adds its address.
 pub fn routes(config: &mut ServiceConfig) {
@@ -24,16 +27,21 @@ pub fn routes(config: &mut ServiceConfig) {
     ),
     paths(
         videos::list, videos::one, videos::frame, videos::pictures, videos::file,
-        live::list, live::latest, live::pictures,
+        live::list, live::latest, live::pictures, recording::record,
+        people::list, people::show_out, messages::list,
         files::list, files::one, files::content, files::remove,
+        offer::offered, offer::offer,
         tus::options, tus::create, tus::head, tus::patch, tus::delete, tus::overridden,
-        document,
+        session::session, session::sign_in, session::sign_out,
+        house::house, house::healthz, house::readyz, metrics::metrics, document,
     ),
     tags(
         (name = "videos", description = "Recorded videos"),
         (name = "live", description = "Live channels"),
+        (name = "people", description = "Who is here, and what was said"),
         (name = "files", description = "Files of the house"),
         (name = "uploads", description = "Resumable uploads, tus 1.0"),
+        (name = "session", description = "Signing in and out, for browsers"),
         (name = "house", description = "The house itself"),
     ),
     security((), ("password" = [])),
@@ -48,12 +56,35 @@ fn text() -> &'static str {
         let password = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("password", password);
-        description.to_json().unwrap_or_default()
+        let mut document = serde_json::to_value(description).unwrap_or_default();
+        name_answers(&mut document);
+        document.to_string()
     })
+}
+
+/// Every answer needs a description: where there is none, the usual name of its status.
+fn name_answers(document: &mut Value) {
+    let Some(addresses) = document["paths"].as_object_mut() else {
+        return;
+    };
+    let methods = addresses.values_mut().filter_map(Value::as_object_mut);
+    for operation in methods.flat_map(|methods| methods.values_mut()) {
+        let Some(answers) = operation["responses"].as_object_mut() else {
+            continue;
+        };
+        for (status, answer) in answers {
+            if answer["description"].as_str().is_none_or(str::is_empty) {
+                let status = status.parse::<StatusCode>().ok();
+                let name = status.and_then(|status| status.canonical_reason());
+                answer["description"] = name.unwrap_or("An answer").into();
+            }
+        }
+    }
 }
 
 /// This description.
 #[utoipa::path(
+    operation_id = "openapi",
     get, path = "/openapi.json", tag = "house",
     responses((status = 200, content_type = "application/json", body = Object, description = "OpenAPI 3.1")),
 )]
@@ -67,8 +98,6 @@ pub async fn document() -> HttpResponse {
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    use serde_json::Value;
 
     use super::*;
 

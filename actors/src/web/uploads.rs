@@ -137,20 +137,21 @@ impl Uploads {
         let mut places = self.book.places();
         let beginning: usize = self.beginning.values().sum();
         if places.len() + beginning >= limits.max_transfers {
-            return Err(Refusal::TooManyTransfersInAll);
+            let done = |place: &Place| place.row.finished && !place.is_taken();
+            let gone = longest_idle(&places, done).and_then(|number| places.remove(&number));
+            let gone = gone.ok_or(Refusal::TooManyTransfersInAll)?;
+            self.files.do_send(Forget::Upload((*gone.row).clone()));
         }
-        let own = |place: &&Place| place.row.address == address && !place.row.finished;
+        let own = |place: &Place| place.row.address == address && !place.row.finished;
         let beginning = self.beginning.get(&address).copied().unwrap_or(0);
-        if places.values().filter(own).count() + beginning < limits.transfers_per_address {
+        if places.values().filter(|place| own(place)).count() + beginning
+            < limits.transfers_per_address
+        {
             return Ok(());
         }
-        let longest_idle = places
-            .values()
-            .filter(own)
-            .filter(|place| !place.is_taken() && place.idle() >= ABANDONED)
-            .max_by_key(|place| place.idle())
-            .map(|place| place.row.transaction);
-        let gone = longest_idle.and_then(|number| places.remove(&number));
+        let abandoned =
+            |place: &Place| own(place) && !place.is_taken() && place.idle() >= ABANDONED;
+        let gone = longest_idle(&places, abandoned).and_then(|number| places.remove(&number));
         let gone = gone.ok_or(Refusal::TooManyTransfers)?;
         self.give_up(&gone, "files.transfers_per_address");
         Ok(())
@@ -209,6 +210,13 @@ impl Uploads {
     }
 }
 
+/// The one of these that nothing came of for longest.
+fn longest_idle(places: &HashMap<u64, Place>, of: impl Fn(&Place) -> bool) -> Option<u64> {
+    let longest = places.values().filter(|place| of(place));
+    let longest = longest.max_by_key(|place| place.idle())?;
+    Some(longest.row.transaction)
+}
+
 impl Actor for Uploads {
     type Context = Context<Self>;
 
@@ -253,7 +261,14 @@ impl Handler<Start> for Uploads {
             let number = row.transaction;
             let mut places = this.book.places();
             places.insert(number, Place::new(row, Duration::ZERO));
-            this.lease(number, &mut places)
+            let lease = this.lease(number, &mut places);
+            if lease.is_err()
+                && let Some(place) = places.remove(&number)
+            {
+                // Nobody was told of it.
+                this.files.do_send(Forget::Upload((*place.row).clone()));
+            }
+            lease
         }))
     }
 }

@@ -95,6 +95,7 @@ async fn find(rooms: &Rooms, path: &str) -> Result<StoredFile, ApiError> {
 
 /// All files, newest first: the newest 10,000.
 #[utoipa::path(
+    operation_id = "files",
     get, path = "/api/files", tag = "files",
     responses((status = 200, body = Vec<File>)),
 )]
@@ -110,6 +111,7 @@ pub async fn list(rooms: Data<Rooms>) -> Result<Json<Vec<File>>, ApiError> {
 
 /// One file's facts.
 #[utoipa::path(
+    operation_id = "file",
     get, path = "/api/files/{number}", tag = "files",
     params(("number" = String, Path, description = "Of the file")),
     responses((status = 200, body = File), (status = 404, body = ApiError)),
@@ -120,6 +122,7 @@ pub async fn one(rooms: Data<Rooms>, path: Path<String>) -> Result<Json<File>, A
 
 /// What is in a file.
 #[utoipa::path(
+    operation_id = "file_content",
     get, path = "/api/files/{number}/content", tag = "files",
     params(("number" = String, Path, description = "Of the file")),
     responses(
@@ -174,6 +177,7 @@ fn attachment(name: &str) -> ContentDisposition {
 
 /// Removes a file. Whoever just gets it gets it whole.
 #[utoipa::path(
+    operation_id = "remove_file",
     delete, path = "/api/files/{number}", tag = "files",
     params(("number" = String, Path, description = "Of the file")),
     responses(

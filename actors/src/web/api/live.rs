@@ -61,6 +61,7 @@ fn off_air() -> ApiError {
 
 /// All live channels that are on air, by name.
 #[utoipa::path(
+    operation_id = "live_channels",
     get, path = "/api/live", tag = "live",
     responses((status = 200, body = Vec<Channel>)),
 )]
@@ -78,6 +79,7 @@ pub async fn list(rooms: Data<Rooms>) -> Json<Vec<Channel>> {
 
 /// The newest picture of a live channel.
 #[utoipa::path(
+    operation_id = "latest_picture",
     get, path = "/api/live/{name}/latest.jpg", tag = "live",
     params(("name" = String, Path, description = "Of the channel")),
     responses(
@@ -96,6 +98,7 @@ pub async fn latest(rooms: Data<Rooms>, name: Path<String>) -> Result<HttpRespon
 
 /// A live channel as pictures one after the other, as they come. Whoever is too slow misses some.
 #[utoipa::path(
+    operation_id = "live_pictures",
     get, path = "/api/live/{name}/mjpeg", tag = "live",
     params(("name" = String, Path, description = "Of the channel")),
     responses(

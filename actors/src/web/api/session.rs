@@ -5,10 +5,12 @@ use actix_web::http::header::{ORIGIN, SET_COOKIE};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::house::Rooms;
 use crate::web::auth::Keeper;
 use crate::web::body::Body;
+use crate::web::console::Console;
 use crate::web::error::ApiError;
 use crate::web::guard::Access;
 use crate::web::site::Visit;
@@ -17,14 +19,15 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(
         web::resource("/api/session")
             .get(session)
+            .head(session)
             .post(sign_in)
             .delete(sign_out),
     );
 }
 
 /// Who one is, and how one enters.
-#[derive(Debug, Serialize)]
-struct Session {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Session {
     version: &'static str,
     password_needed: bool,
     signed_in: bool,
@@ -32,8 +35,9 @@ struct Session {
     admin_possible: bool,
 }
 
-#[derive(Deserialize)]
-struct SignIn {
+/// The password of the house, or the admin's.
+#[derive(Deserialize, ToSchema)]
+pub struct SignIn {
     password: String,
 }
 
@@ -47,24 +51,32 @@ fn told(keeper: &Keeper, access: Option<Access>) -> Session {
     }
 }
 
-fn keeper(rooms: &Rooms) -> Result<&Keeper, ApiError> {
-    let console = rooms.console.as_ref().ok_or_else(ApiError::internal)?;
-    Ok(&console.keeper)
-}
-
-/// Who one is, and how one enters
-async fn session(request: HttpRequest, rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
+/// Whether one is signed in, and how one may be. Open to all.
+#[utoipa::path(
+    get, path = "/api/session", tag = "session",
+    responses((status = 200, body = Session)),
+)]
+pub async fn session(request: HttpRequest, rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
     let access = request.extensions().get::<Access>().copied();
-    Ok(HttpResponse::Ok().json(told(keeper(&rooms)?, access)))
+    Ok(HttpResponse::Ok().json(told(&Console::of(&rooms)?.keeper, access)))
 }
 
-/// Signs in
-async fn sign_in(
+/// Signs in: the answer has a cookie.
+#[utoipa::path(
+    post, path = "/api/session", tag = "session",
+    request_body = SignIn,
+    responses(
+        (status = 200, body = Session),
+        (status = 403, body = ApiError, description = "That is not the password"),
+        (status = 429, body = ApiError, description = "Too many were tried; `Retry-After` says when to go on"),
+    ),
+)]
+pub async fn sign_in(
     request: HttpRequest,
     rooms: Data<Rooms>,
     Body(asked): Body<SignIn>,
 ) -> Result<HttpResponse, ApiError> {
-    let keeper = keeper(&rooms)?;
+    let keeper = &Console::of(&rooms)?.keeper;
     if !keeper.needs_password() && !keeper.has_admin() {
         return Err(ApiError::forbidden("this house has no passwords").by("web.admin_password"));
     }
@@ -80,9 +92,13 @@ async fn sign_in(
         .json(told(keeper, Some(access))))
 }
 
-/// Signs out
-async fn sign_out(rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
-    let cookie = keeper(&rooms)?.sign_out();
+/// Signs out.
+#[utoipa::path(
+    delete, path = "/api/session", tag = "session",
+    responses((status = 204)),
+)]
+pub async fn sign_out(rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
+    let cookie = Console::of(&rooms)?.keeper.sign_out();
     Ok(HttpResponse::NoContent()
         .insert_header((SET_COOKIE, cookie))
         .finish())

@@ -190,6 +190,7 @@ fn state(response: &mut HttpResponseBuilder, lease: &Lease, expiry: Duration) {
 
 /// What this server can do.
 #[utoipa::path(
+    operation_id = "upload_options",
     options, path = "/api/uploads", tag = "uploads",
     responses((status = 204, headers(
         ("Tus-Version" = String, description = "`1.0.0`"),
@@ -208,6 +209,7 @@ pub async fn options(rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
 
 /// Begins an upload, perhaps with its first bytes.
 #[utoipa::path(
+    operation_id = "begin_upload",
     post, path = "/api/uploads", tag = "uploads",
     params(
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
@@ -271,6 +273,7 @@ pub async fn create(
 
 /// How far an upload is.
 #[utoipa::path(
+    operation_id = "upload_state",
     head, path = "/api/uploads/{upload}", tag = "uploads",
     params(
         ("upload" = String, Path),
@@ -309,6 +312,7 @@ pub async fn head(
 
 /// More of a file. A request that is cut off brings what came of it.
 #[utoipa::path(
+    operation_id = "continue_upload",
     patch, path = "/api/uploads/{upload}", tag = "uploads",
     params(
         ("upload" = String, Path),
@@ -364,6 +368,7 @@ pub async fn patch(
 
 /// Gives an upload up. A file that is complete stays.
 #[utoipa::path(
+    operation_id = "give_up_upload",
     delete, path = "/api/uploads/{upload}", tag = "uploads",
     params(
         ("upload" = String, Path),
@@ -387,6 +392,7 @@ pub async fn delete(
 
 /// For clients that can't do better: the method stands in `X-HTTP-Method-Override`.
 #[utoipa::path(
+    operation_id = "continue_upload_by_post",
     post, path = "/api/uploads/{upload}", tag = "uploads",
     params(
         ("upload" = String, Path),
@@ -417,6 +423,8 @@ pub async fn overridden(
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderValue;
+
     use super::*;
 
     fn name(metadata: &str) -> Result<Bytes, ApiError> {

@@ -143,6 +143,7 @@ fn within(video: &playhouse_media::Video, n: u32) -> Result<u32, ApiError> {
 
 /// All videos, by name.
 #[utoipa::path(
+    operation_id = "videos",
     get, path = "/api/videos", tag = "videos",
     responses((status = 200, body = Vec<Video>)),
 )]
@@ -155,6 +156,7 @@ pub async fn list(rooms: Data<Rooms>) -> Result<Json<Vec<Video>>, ApiError> {
 
 /// One video.
 #[utoipa::path(
+    operation_id = "video",
     get, path = "/api/videos/{name}", tag = "videos",
     params(("name" = String, Path, description = "Of the video")),
     responses((status = 200, body = Video), (status = 404, body = ApiError)),
@@ -166,6 +168,7 @@ pub async fn one(rooms: Data<Rooms>, name: Path<String>) -> Result<Json<Video>, 
 
 /// One frame of a video.
 #[utoipa::path(
+    operation_id = "frame",
     get, path = "/api/videos/{name}/frames/{n}.jpg", tag = "videos",
     params(
         ("name" = String, Path, description = "Of the video"),
@@ -223,6 +226,7 @@ fn knows(request: &HttpRequest, tag: &EntityTag) -> bool {
 
 /// A video as pictures one after the other, at its own pace.
 #[utoipa::path(
+    operation_id = "video_pictures",
     get, path = "/api/videos/{name}/mjpeg", tag = "videos",
     params(("name" = String, Path, description = "Of the video"), HowShown),
     responses(
@@ -249,6 +253,7 @@ pub async fn pictures(
 
 /// A quality of a video, as the file that it is.
 #[utoipa::path(
+    operation_id = "video_file",
     get, path = "/api/videos/{name}/{quality}.mp4", tag = "videos",
     params(
         ("name" = String, Path, description = "Of the video"),
