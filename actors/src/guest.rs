@@ -8,6 +8,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 
+use playhouse_protocols::wire::MAX_NAME_CHARS;
+
 use crate::house::Rooms;
 use crate::link::{LINGER, LIVE_BYTES, Link, Parting};
 use crate::lobby::{Join, Leave, Speak};
@@ -208,12 +210,15 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
     }
 
     /// Asks the lobby for a place for somebody without a key, who would like to be called `name`; nothing is
-    /// read until it answers. The name that it gives comes with [`joined`](Conversation::joined).
-    fn join_as(&mut self, name: impl Into<String>, ctx: &mut Context<Self>)
+    /// read until it answers. The name that it gives, which may be another one, comes with
+    /// [`joined`](Conversation::joined).
+    fn join_as(&mut self, name: &str, ctx: &mut Context<Self>)
     where
         Self: Handler<Heard>,
     {
-        self.guest().name = name.into();
+        // Names stand in lines and lists of other services.
+        let name = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+        self.guest().name = name.take(MAX_NAME_CHARS).collect();
         self.join(String::new(), 0, ctx);
     }
 
