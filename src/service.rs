@@ -66,16 +66,16 @@
 //! | [`Spoken`], [`ListChange`] | what there is to be put into the service's words |
 //! | [`Step`], [`WireError`], [`user_name`] | for decoders |
 //! | [`Parting`] | why a connection ends: [`part`](Conversation::part) |
-//! | [`Speak`], [`To`], [`Say`] | what [`speak`](Conversation::speak) sends, for what it does not do: words for one person, wire format for those of the service |
+//! | [`Rooms`] | whom a connection can reach: `lobby` with [`Everyone`], `history` with [`Recall`] |
 //!
 //! What a peer sends must not panic, block or grow without bound. The house sees to the rest: limits of
 //! connections, networks and backlogs, slow readers, panics of a connection, the order of what is heard.
 
 #[doc(inline)]
 pub use playhouse_actors::{
-    Audience, Conversation, Dismiss, Guest, Heard, Language, Link, ListChange, Observation,
-    Observe, Parting, Person, Pump, Receipt, Rooms, Rule, Say, Segment, Service, Speak, Spoken,
-    TcpService, To, Welcome, conversation,
+    Conversation, Dismiss, Everyone, Guest, Heard, Language, Link, ListChange, Observation,
+    Observe, Parting, Person, Pump, Recall, Receipt, Remembered, Rooms, Rule, Segment, Service,
+    Speak, Spoken, TcpService, To, Welcome, conversation,
 };
 #[doc(inline)]
 pub use playhouse_protocols::wire::{Step, WireError, user_name};

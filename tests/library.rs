@@ -123,10 +123,10 @@ fn people_of_a_new_service_are_in_the_room_with_plain_ones() {
     carla.received(&heard);
     zoe.hear("BOB: NEWS\n");
     let to_zoe = carla.message(zoes, 1, b"psst");
-    carla.expect(&to_zoe);
+    carla.ask(&to_zoe);
     zoe.hear("CARLA: PSST\n");
     let to_all = carla.broadcast(2, b"all");
-    carla.expect(&to_all);
+    carla.ask(&to_all);
     bob.hear("CARLA: ALL\n");
     zoe.hear("CARLA: ALL\n");
     for silent in [&bob, &zoe] {
@@ -154,6 +154,8 @@ fn people_of_a_new_service_are_in_the_room_with_those_who_have_keys() {
         ("bob@shout", Some("hello, dora"))
     );
     dora.say("bob@shout", "hello, bob");
+    // What comes back to whoever speaks there.
+    assert_eq!(dora.hear_chat(), ("dora".to_owned(), None));
     bob.hear("DORA: HELLO, BOB\n");
     let eve = Liner::enter(&house, "shout");
     // A name that says that it is somebody else's.

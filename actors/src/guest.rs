@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
-
+use playhouse_protocols::packetchat::Kind;
 use playhouse_protocols::wire::MAX_NAME_CHARS;
 
+use crate::file_store::draw;
 use crate::house::Rooms;
 use crate::link::{LINGER, LIVE_BYTES, Link, Parting};
-use crate::lobby::{Join, Leave, Speak};
+use crate::lobby::{Join, Leave, Speak, To};
 use crate::messages::{Heard, Observation, Person};
 use crate::outbound::{Rule, Segment};
 use crate::seat::Seated;
@@ -225,13 +226,29 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
     /// Says something to everyone in the house, each text a message: UTF-8 without line ends. Nothing is
     /// read until everyone's queue has it. Who has not joined says nothing.
     fn speak(&mut self, texts: impl Into<Arc<[Bytes]>>) {
+        self.send_words(texts.into(), None);
+    }
+
+    /// The same to one person alone, whose number is that of [`Person::id`]. Nobody is told if there is no
+    /// such person, or no way to show words to it.
+    fn speak_to(&mut self, person: u64, texts: impl Into<Arc<[Bytes]>>) {
+        let to = To {
+            person,
+            number: draw(Kind::Message),
+            sender: None,
+        };
+        self.send_words(texts.into(), Some(to));
+    }
+
+    #[doc(hidden)]
+    fn send_words(&mut self, texts: Arc<[Bytes]>, to: Option<To>) {
         let guest = self.guest();
         if let Some(from) = guest.person() {
             let receipt = Some(guest.link.receipt());
             guest.rooms.lobby.do_send(Speak {
                 from,
-                texts: texts.into(),
-                to: None,
+                texts,
+                to,
                 receipt,
             });
         }

@@ -122,7 +122,7 @@ pub use link::{Link, Parting};
 pub use listener::{Listener, Welcome};
 pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
 pub use live_source::LiveSource;
-pub use lobby::{Everyone, Lobby, Plain, Say, ShowOut, Speak, To};
+pub use lobby::{Everyone, Lobby, ShowOut, Speak, To};
 pub use memory::give_back_large_blocks;
 pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
