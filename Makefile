@@ -32,6 +32,7 @@ test: ## run everything: unit, property and system tests, and the Python clients
 lint: ## formatting, clippy, shell and Python syntax
 	scripts/setup run
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/third_party/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release -- -D warnings
 	for script in $(SCRIPTS); do bash -n "$$script" || exit 1; done
 	@if command -v shellcheck >/dev/null; \

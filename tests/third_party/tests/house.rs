@@ -131,8 +131,8 @@ fn its_service_and_its_bot_are_in_the_room() {
     watcher.hear("1 from 127.0.0.1\n");
     anna.say("@bot how many?\n");
     watcher.hear("1 from 127.0.0.1\n");
-    // Anna, the watcher and the bot.
-    anna.hear("<bot> 3 are here\n");
+    // Anna and the watcher; the bot does not count itself.
+    anna.hear("<bot> 2 are here\n");
     watcher.hear("1 from bot\n");
 }
 
