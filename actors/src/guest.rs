@@ -65,7 +65,7 @@ impl Guest {
         self.playing.as_ref().is_some_and(Viewing::is_live)
     }
 
-    /// Ends the viewing of a live channel; [`Show::Finish`] follows.
+    /// Ends the viewing of a live channel; `Show::Finish` follows.
     pub fn conclude(&self) {
         if let Some(playing) = &self.playing {
             playing.conclude();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::audio_source::{Hearing, Played};
 use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
-use crate::link::{Link, Parting};
+use crate::link::Link;
 
 use crate::outbound::Segment;
 use crate::pump::Pump;

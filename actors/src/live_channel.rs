@@ -48,7 +48,7 @@ pub struct Publish(pub LiveFrame);
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub enum Live {
-    /// To be answered with [`Taken`].
+    /// To be answered with `Taken`.
     Frame(LiveFrame),
     /// The channel is off air; nothing follows.
     Ended,
