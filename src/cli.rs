@@ -49,6 +49,8 @@ pub enum Command {
         #[arg(long, conflicts_with = "file")]
         reset: bool,
     },
+    /// Asks for a password and prints its hash, for web.password and web.admin_password
+    Password,
     /// Lists, adds, extracts and removes the files of the house; works beside a running server
     Files {
         #[command(flatten)]

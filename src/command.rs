@@ -8,7 +8,7 @@ use playhouse_media::Catalogue;
 use crate::cli::{Command, FilesCommand};
 use crate::config::{Config, Overrides};
 use crate::error::Error;
-use crate::{files, log, offer, serve, show};
+use crate::{files, log, offer, password, serve, show};
 
 /// Does what the command line says, for a house with what `overrides` add to it.
 ///
@@ -26,6 +26,7 @@ pub fn run(command: Command, overrides: Overrides) -> Result<(), Error> {
             file,
             reset,
         } => offer(&overrides.with(layers), file, reset),
+        Command::Password => password::run().map_err(Error::other),
         Command::Files { layers, command } => files(&overrides.with(layers), command),
     }
 }

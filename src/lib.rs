@@ -26,6 +26,7 @@ mod extensions;
 mod files;
 mod log;
 mod offer;
+mod password;
 mod serve;
 pub mod service;
 mod setting;

@@ -194,7 +194,7 @@ impl ChatroomConnection {
             Title::Video(video) => {
                 let frames = video.frame_count();
                 let plan = Plan::remainder_first(frames, video.clips.len());
-                (Showing::Video(video, plan), frames)
+                (Showing::Video(video, plan, 0), frames)
             }
             Title::Live(broadcast) => {
                 let frames = self.guest.rooms.studio.chatroom_frames;
@@ -254,7 +254,7 @@ impl Conversation for ChatroomConnection {
     }
 
     // Its commands wait for the list of people, which comes by way of the floor.
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {}
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;

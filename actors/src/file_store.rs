@@ -42,7 +42,7 @@ pub struct FindFile(pub u64);
 pub struct Begin {
     pub session: u64,
     pub address: IpAddr,
-    pub size: u32,
+    pub size: u64,
     pub name: Bytes,
 }
 
@@ -62,6 +62,11 @@ pub struct Open {
     pub address: IpAddr,
     pub file: u64,
 }
+
+/// A file is to be removed. Whoever reads it reads on. False if there is no such file.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "Result<bool, LedgerError>")]
+pub struct Remove(pub u64);
 
 /// A transfer is over, or will never be.
 #[derive(Message)]
@@ -131,8 +136,8 @@ pub struct FileStore {
     list: Option<(Instant, Arc<[u64]>)>,
     /// Those who wait for a list that is being made.
     waiting: Vec<oneshot::Sender<Arc<[u64]>>>,
-    /// Files that came; those that come while a list is being made are not on it.
-    added: u64,
+    /// How often the list changed; what changes while a list is being made is not on it.
+    changes: u64,
 }
 
 /// A new number of this kind.
@@ -151,18 +156,18 @@ impl FileStore {
             shelves,
             list: None,
             waiting: Vec::new(),
-            added: 0,
+            changes: 0,
         }
     }
 
     fn make_list(&mut self, ctx: &mut Context<Self>) {
-        let added = self.added;
+        let changes = self.changes;
         let numbers = self.shelves.ledger.read(|index| index.numbers(MOST_LISTED));
         numbers
             .into_actor(self)
             .map(move |numbers, this, ctx| {
-                if this.added != added {
-                    // A file came meanwhile, and who asked after it came must see it.
+                if this.changes != changes {
+                    // A file came or went meanwhile, and who asked after that must see it.
                     return this.make_list(ctx);
                 }
                 let list: Arc<[u64]> = numbers
@@ -178,9 +183,9 @@ impl FileStore {
             .spawn(ctx);
     }
 
-    /// The list has one more.
-    fn grown(&mut self) {
-        self.added += 1;
+    /// The list has one more, or one less.
+    fn changed(&mut self) {
+        self.changes += 1;
         self.list = None;
     }
 }
@@ -230,7 +235,7 @@ impl Handler<Begin> for FileStore {
     type Result = ResponseActFuture<Self, Result<UploadRow, Refusal>>;
 
     fn handle(&mut self, begin: Begin, _: &mut Context<Self>) -> Self::Result {
-        let size = u64::from(begin.size);
+        let size = begin.size;
         if size > self.shelves.limits.max_file {
             return Box::pin(fut::ready(Err(Refusal::FileTooLarge)));
         }
@@ -270,7 +275,7 @@ impl Handler<Begin> for FileStore {
             if let Ok(row) = &begun
                 && row.finished
             {
-                this.grown();
+                this.changed();
                 tracing::info!(file = %row.name.escape_ascii(), bytes = 0, "stored");
             }
             begun
@@ -289,12 +294,45 @@ impl Handler<Finish> for FileStore {
             Ok(file)
         });
         Box::pin(finished.into_actor(self).map(|file, this, _| {
-            this.grown();
+            this.changed();
             if let Ok(file) = &file {
                 this.shelves.room.give(file.size);
                 tracing::info!(file = file.label(), bytes = file.size, "stored");
             }
             file
+        }))
+    }
+}
+
+impl Handler<Remove> for FileStore {
+    type Result = ResponseActFuture<Self, Result<bool, LedgerError>>;
+
+    fn handle(&mut self, Remove(number): Remove, _: &mut Context<Self>) -> Self::Result {
+        let Shelves {
+            ledger,
+            disk,
+            folder,
+            room,
+            ..
+        } = self.shelves.clone();
+        let removed = ledger.write(Durability::Power, move |index| {
+            let was_there = index.delete_file(number)?;
+            room.stored.store(index.taken_bytes()?, Ordering::Relaxed);
+            Ok(was_there)
+        });
+        let removed = async move {
+            let was_there = removed.await?;
+            if was_there {
+                let removed = disk.run(move || folder.remove(number)).await;
+                if let Some(Err(error)) = removed {
+                    tracing::error!(%error, "the content of a file that was removed");
+                }
+            }
+            Ok(was_there)
+        };
+        Box::pin(removed.into_actor(self).map(|was_there, this, _| {
+            this.changed();
+            was_there
         }))
     }
 }

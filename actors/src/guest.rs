@@ -18,6 +18,7 @@ use crate::messages::{Heard, Observation, Person};
 use crate::outbound::{Rule, Segment};
 use crate::seat::Seated;
 use crate::streamer::Show;
+use crate::traffic;
 use crate::viewing::{Showing, Viewing};
 
 /// A connection's side of the house.
@@ -80,6 +81,7 @@ impl Guest {
     /// So many frames went out.
     pub fn frames_written(&self, frames: u32) {
         if let Some(playing) = &self.playing {
+            traffic::frames_went(frames);
             playing.written(frames);
         }
     }
@@ -124,7 +126,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
 
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {
         self.link().resume();
     }
 
@@ -254,7 +256,7 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
         }
     }
 
-    fn take_place(&mut self, person: &Person, ctx: &mut Context<Self>) {
+    fn take_place(&mut self, person: &Arc<Person>, ctx: &mut Context<Self>) {
         let guest = self.guest();
         if !guest.link.is_open() {
             // A full mailbox may have let the first one overtake what asked for the place.

@@ -36,8 +36,8 @@ use crate::messages::Service;
 use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
 use crate::residents::{
-    keep_bridge, keep_floors, keep_history, keep_lan, keep_library, keep_lobby, keep_sources, last,
-    told,
+    keep_bridge, keep_floors, keep_history, keep_lan, keep_library, keep_lobby, keep_sources,
+    keep_uploads, last, told,
 };
 use crate::roster::Roster;
 use crate::services::{TcpService, languages, tcp_services};
@@ -48,7 +48,7 @@ use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::Console;
+use crate::web::{AuthError, Console, Keeper, Pulse, Stills, WEB_SESSION};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -99,6 +99,8 @@ pub enum StartError {
     },
     #[error("server.data_dir: {0}")]
     Key(#[from] HouseKeyError),
+    #[error("server.data_dir: {0}")]
+    Auth(#[from] AuthError),
     #[error("server.data_dir: {0}")]
     Storeroom(#[from] StoreroomError),
     #[error("no more threads: {0}")]
@@ -269,10 +271,12 @@ impl House {
         let readers = settings.lan_file.as_ref().map_or(0, |_| FILE_THREADS);
         let readers = Crew::start("file", readers, || {}).map_err(StartError::Threads)?;
         let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
-        let console = settings.web.as_ref().map(|web| {
-            Arc::new(Console {
+        let console = match &settings.web {
+            Some(web) => Some(Arc::new(Console {
+                keeper: Keeper::open(web, &settings.data_dir)?,
                 settings: web.clone(),
                 data_dir: settings.data_dir.clone(),
+                plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
                 supervisor: supervisor.clone(),
                 lobby: household.lobby.clone(),
@@ -281,8 +285,12 @@ impl House {
                 offer: household.offer.clone(),
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
-            })
-        });
+                pulse: Pulse::default(),
+                stills: Stills::new(settings.jpeg_quality),
+                uploads: household.uploads.clone(),
+            })),
+            None => None,
+        };
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -325,6 +333,11 @@ impl House {
             transfers,
             chronicle,
         } = storeroom;
+        let moving = Slots::new(settings.files.max_moving);
+        let (web, transfers) = transfers
+            .into_iter()
+            .partition(|left| left.transfer.session() == WEB_SESSION);
+        keep_uploads(&household, &handles, &supervisor, &shelves, &moving, web);
         if let Some((packetchat, socket, address)) = packetchat
             && let Some((arbiter, rooms)) = cores.last().cloned()
         {
@@ -352,7 +365,7 @@ impl House {
                     settings.files.transfers_per_address,
                     settings.files.max_transfers,
                 ))),
-                moving: Slots::new(settings.files.max_moving),
+                moving,
                 arbiter: arbiter.clone(),
                 supervisor: supervisor.clone(),
                 closing: Arc::default(),

@@ -81,8 +81,9 @@ fn generate(path: &Path, bits: usize) -> Result<RsaPrivateKey, HouseKeyError> {
 }
 
 /// Written beside and renamed, readable by the owner alone: there is never half a key.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("pem.new");
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -137,7 +137,7 @@ impl Conversation for LanChatConnection {
         &mut self.guest
     }
 
-    fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {
+    fn joined(&mut self, _: &Arc<Person>, ctx: &mut Context<Self>) {
         self.welcome(ctx);
         self.guest.link.resume();
     }

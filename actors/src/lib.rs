@@ -85,6 +85,7 @@ mod studio;
 #[cfg(test)]
 mod supervision_tests;
 mod supervisor;
+mod traffic;
 mod tumip;
 mod upload;
 mod videochat;
@@ -143,4 +144,7 @@ pub use tumip::TumipConnection;
 pub use upload::Upload;
 pub use videochat::VideochatConnection;
 pub use watch::{Post, panic_message};
-pub use web::{HttpConnection, WebConnection};
+pub use web::{
+    AuthError, HttpConnection, MAX_PASSWORD, PasswordError, WebConnection, check_password_hash,
+    hash_password,
+};

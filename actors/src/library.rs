@@ -35,6 +35,16 @@ pub struct FileNames;
 #[rtype(result = "Vec<String>")]
 pub struct VideoNames;
 
+/// All videos, by name.
+#[derive(Message)]
+#[rtype(result = "Vec<Arc<Video>>")]
+pub struct Videos;
+
+/// The video with just this name.
+#[derive(Message)]
+#[rtype(result = "Option<Arc<Video>>")]
+pub struct VideoNamed(pub String);
+
 /// The live channel or video with this name, or the video that this file name belongs to.
 #[derive(Message)]
 #[rtype(result = "Option<Title>")]
@@ -310,6 +320,26 @@ impl Handler<VideoNames> for Library {
         names.retain(|name| live.binary_search(name).is_err());
         names.extend(live);
         names
+    }
+}
+
+impl Handler<Videos> for Library {
+    type Result = Vec<Arc<Video>>;
+
+    fn handle(&mut self, _: Videos, _: &mut Context<Self>) -> Vec<Arc<Video>> {
+        self.catalogue.videos.values().cloned().collect()
+    }
+}
+
+impl Handler<VideoNamed> for Library {
+    type Result = Option<Arc<Video>>;
+
+    fn handle(
+        &mut self,
+        VideoNamed(name): VideoNamed,
+        _: &mut Context<Self>,
+    ) -> Option<Arc<Video>> {
+        self.catalogue.videos.get(&name).cloned()
     }
 }
 

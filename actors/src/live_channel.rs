@@ -78,6 +78,21 @@ pub struct Unfollow {
     pub viewer: u64,
 }
 
+/// What is there to be seen, if the channel is on air.
+#[derive(Message)]
+#[rtype(result = "Option<Portrait>")]
+pub struct Look;
+
+/// A live channel at a moment.
+pub struct Portrait {
+    pub name: Arc<str>,
+    pub newest: LiveFrame,
+    pub viewers: usize,
+    /// Since it is on air.
+    pub frames: u64,
+    pub recorded: bool,
+}
+
 /// Following a channel; over when it is dropped.
 pub struct Following {
     viewer: u64,
@@ -321,6 +336,21 @@ impl Handler<Unfollow> for LiveChannel {
         self.viewers.remove(&gone.viewer);
         self.watched
             .store(!self.viewers.is_empty(), Ordering::Relaxed);
+    }
+}
+
+impl Handler<Look> for LiveChannel {
+    type Result = Option<Portrait>;
+
+    fn handle(&mut self, _: Look, _: &mut Context<Self>) -> Option<Portrait> {
+        let newest = self.newest.clone().filter(|_| self.on_air)?;
+        Some(Portrait {
+            name: self.name.clone(),
+            newest,
+            viewers: self.viewers.len(),
+            frames: self.frames,
+            recorded: self.is_recorded(),
+        })
     }
 }
 

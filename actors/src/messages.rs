@@ -243,6 +243,12 @@ pub enum Observation {
         waiting: usize,
         finished: bool,
     },
+    /// Those that come over HTTP.
+    Uploads {
+        under_way: usize,
+        /// Of these, those of which somebody just sends something.
+        at_work: usize,
+    },
     Download {
         waiting: usize,
         blocks: usize,

@@ -39,7 +39,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What the operator reads: the key where there is one, and the rule.
-    fn rule(&self) -> Cow<'static, str> {
+    pub fn rule(&self) -> Cow<'static, str> {
         let rule = match self {
             Refusal::NotAllowed => "server.allow does not list its network",
             Refusal::TooManyPackets => "packetchat.packets_per_s come from this address already",

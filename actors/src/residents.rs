@@ -20,9 +20,12 @@ use crate::live_source::LiveSource;
 use crate::lobby::{Across, Lobby, Merging};
 use crate::services::languages;
 use crate::settings::{SAMPLE, Settings};
+use crate::slots::Slots;
+use crate::storeroom::Left;
 use crate::studio::Studio;
 use crate::supervisor::{Household, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
+use crate::web::{UploadBook, Uploads};
 
 /// Tells the supervisor that an actor was rebuilt.
 pub fn told(
@@ -215,4 +218,33 @@ pub fn keep_sources(
         let told = told(supervisor, Rebuilt::Other);
         keep(core, "live source", post, make, told);
     }
+}
+
+/// Kept also without the web service: what it left is given up in time.
+pub fn keep_uploads(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    shelves: &Shelves,
+    moving: &Slots,
+    left: Vec<Left>,
+) {
+    let (shelves, files, moving) = (shelves.clone(), household.files.clone(), moving.clone());
+    let (book, post) = (UploadBook::new(left), household.uploads.clone());
+    let make = move || {
+        Uploads::new(
+            book.clone(),
+            shelves.clone(),
+            files.clone(),
+            moving.clone(),
+            post.clone(),
+        )
+    };
+    keep(
+        &last(cores),
+        "uploads",
+        household.uploads.clone(),
+        make,
+        told(supervisor, Rebuilt::Other),
+    );
 }

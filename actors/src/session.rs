@@ -503,7 +503,7 @@ impl Session {
         let begin = Begin {
             session: self.row.session,
             address: from.ip().to_canonical(),
-            size,
+            size: size.into(),
             name: name.clone(),
         };
         let files = self.desk.files.addr();

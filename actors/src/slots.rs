@@ -36,6 +36,11 @@ impl Slots {
             .map(|_| Slot(self.taken.clone(), many))
     }
 
+    /// How many there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many are taken.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)

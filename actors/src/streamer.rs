@@ -61,6 +61,8 @@ pub struct Cancel;
 pub struct Streamer {
     video: Arc<Video>,
     plan: Plan,
+    /// The frame that it begins with.
+    from: u32,
     pace: Pace,
     head_start: Duration,
     library: Post<Library>,
@@ -77,7 +79,7 @@ pub struct Streamer {
     in_flight: VecDeque<usize>,
     in_flight_bytes: usize,
     last: Option<Bytes>,
-    /// When frame 0 was due, by the frames shown so far.
+    /// When the first frame was due, by the frames shown so far.
     start: Option<Instant>,
     timer: Option<SpawnHandle>,
     misses: u32,
@@ -85,18 +87,27 @@ pub struct Streamer {
 }
 
 impl Streamer {
-    pub fn new(video: Arc<Video>, plan: Plan, rooms: &Rooms, viewer: Recipient<Show>) -> Streamer {
+    /// A viewing of frame `from` and those after it. There are none if `from` is past the end.
+    pub fn new(
+        video: Arc<Video>,
+        plan: Plan,
+        from: u32,
+        rooms: &Rooms,
+        viewer: Recipient<Show>,
+    ) -> Streamer {
+        let from = from.min(video.frame_count());
         Streamer {
             video,
             plan,
+            from,
             pace: rooms.pace,
             head_start: rooms.head_start,
             library: rooms.library.clone(),
             viewer,
             channels: Vec::new(),
-            next_ask: 0,
+            next_ask: from,
             primed: Vec::new(),
-            next_show: 0,
+            next_show: from,
             ready: BTreeMap::new(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -233,6 +244,7 @@ impl Streamer {
         }
         let now = Instant::now();
         let due = self.video.due(self.next_show);
+        let due = due.saturating_sub(self.video.due(self.from));
         let start = *self.start.get_or_insert(now);
         let early = (start + due).saturating_duration_since(now);
         if early.is_zero() {

@@ -549,7 +549,7 @@ async fn a_streamer_that_panics_ends_its_stream_and_the_next_one_plays() {
     let (failed, failure) = oneshot::channel();
     let viewer = Viewer(Some(failed)).start().recipient();
     let plan = playhouse_media::Plan::remainder_last(40, 2);
-    let streamer = Streamer::new(video, plan, &fixture.rooms(), viewer).start_here();
+    let streamer = Streamer::new(video, plan, 0, &fixture.rooms(), viewer).start_here();
     streamer.do_send(Explode);
     tokio::time::timeout(PATIENCE, failure)
         .await

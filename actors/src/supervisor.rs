@@ -23,6 +23,7 @@ use crate::messages::{Observation, Observe, Service};
 use crate::picture_port::PicturePorts;
 use crate::studio::Studio;
 use crate::watch::Post;
+use crate::web::Uploads;
 
 /// Close the house: no new clients, what is queued goes out, everyone is let go.
 #[derive(Clone, Copy, Message)]
@@ -62,6 +63,8 @@ pub struct Household {
     pub bot: Post<HouseBot>,
     /// What makes one room of all services, if they are one.
     pub bridge: Option<Arc<Bridge>>,
+    /// Uploads over HTTP.
+    pub uploads: Post<Uploads>,
     /// What lan_audio plays, if it is on.
     pub audio: Option<Post<AudioSource>>,
     /// That of packetchat, if it is on.
@@ -184,6 +187,7 @@ impl Handler<Census> for Supervisor {
             history,
             bot,
             bridge,
+            uploads,
             audio,
             endpoint,
             listeners,
@@ -205,6 +209,9 @@ impl Handler<Census> for Supervisor {
             }
             if let Some(files) = files.addr() {
                 states.extend(files.send(Observe).await);
+            }
+            if let Some(uploads) = uploads.addr() {
+                states.extend(uploads.send(Observe).await);
             }
             if let Some(offer) = offer.addr() {
                 states.extend(offer.send(Observe).await);

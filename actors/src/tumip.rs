@@ -216,7 +216,7 @@ impl Conversation for TumipConnection {
         "request"
     }
 
-    fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {
+    fn joined(&mut self, _: &Arc<Person>, ctx: &mut Context<Self>) {
         self.guest.link.resume();
         if let Some((user, wish)) = self.first.take() {
             self.fulfil(user, wish, ctx);

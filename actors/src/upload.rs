@@ -69,7 +69,8 @@ struct Written {
     outcome: Result<Outcome, Refusal>,
 }
 
-enum Outcome {
+/// How far an upload is.
+pub(crate) enum Outcome {
     Incomplete,
     /// All is there, with this hash.
     Complete([u8; 32]),
@@ -249,7 +250,12 @@ fn write(
     }
 }
 
-fn write_all(
+/// Writes those of the chunks that are new, on a thread of the disk's, as far as there is room. `place` has
+/// what is known of the upload, if it was looked at before.
+///
+/// # Errors
+/// No room, or the disk's; what is in `place` is in doubt then.
+pub(crate) fn write_all(
     shelves: &Shelves,
     row: &UploadRow,
     place: &mut Option<Partial>,

@@ -236,7 +236,7 @@ impl VideochatConnection {
         let showing = match title {
             Title::Video(video) => {
                 let plan = Plan::remainder_last(video.frame_count(), video.clips.len());
-                Showing::Video(video, plan)
+                Showing::Video(video, plan, 0)
             }
             Title::Live(broadcast) => Showing::Live(broadcast, None),
         };
@@ -324,7 +324,7 @@ impl Conversation for VideochatConnection {
         self.fault(rule, ctx);
     }
 
-    fn joined(&mut self, person: &Person, _: &mut Context<Self>) {
+    fn joined(&mut self, person: &Arc<Person>, _: &mut Context<Self>) {
         self.from = json_string(&person.name);
         self.guest.link.resume();
     }

@@ -22,7 +22,8 @@ pub enum Title {
 
 /// What is to be shown, and how.
 pub enum Showing {
-    Video(Arc<Video>, Plan),
+    /// From this frame on.
+    Video(Arc<Video>, Plan, u32),
     /// So many frames; `None`: as many as come.
     Live(Broadcast, Option<u32>),
 }
@@ -30,7 +31,7 @@ pub enum Showing {
 impl Showing {
     pub fn name(&self) -> &str {
         match self {
-            Showing::Video(video, _) => &video.name,
+            Showing::Video(video, ..) => &video.name,
             Showing::Live(broadcast, _) => &broadcast.name,
         }
     }
@@ -38,7 +39,7 @@ impl Showing {
     /// How many frames, if that is known.
     pub fn frames(&self) -> Option<u32> {
         match self {
-            Showing::Video(_, plan) => Some(plan.len()),
+            Showing::Video(_, plan, from) => Some(plan.len().saturating_sub(*from)),
             Showing::Live(_, frames) => *frames,
         }
     }
@@ -76,8 +77,8 @@ impl Viewing {
     /// Starts it on this core.
     pub fn start(showing: Showing, slot: Slot, rooms: &Rooms, viewer: Recipient<Show>) -> Viewing {
         let source = match showing {
-            Showing::Video(video, plan) => {
-                Source::Video(Streamer::new(video, plan, rooms, viewer).start_here())
+            Showing::Video(video, plan, from) => {
+                Source::Video(Streamer::new(video, plan, from, rooms, viewer).start_here())
             }
             Showing::Live(broadcast, frames) => {
                 let number = rooms.studio.next_id();

@@ -25,6 +25,12 @@ impl Video {
         self.clips.first().map_or(0, |lowest| lowest.frame_count())
     }
 
+    /// Which of the clips is of this quality: as its file's name writes it, or that name itself.
+    pub fn quality(&self, name: &str) -> Option<usize> {
+        let is_called = |clip: &Arc<Clip>| clip.quality == name || clip.file_name == name;
+        self.clips.iter().position(is_called)
+    }
+
     /// Which frame of clip `quality` shows frame `i` of N: the one at the same time of the timeline. For
     /// quality 0 and for one that doesn't exist: `i`.
     pub fn source_frame(&self, quality: usize, i: u32) -> u32 {

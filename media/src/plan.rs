@@ -44,6 +44,15 @@ impl Plan {
         })
     }
 
+    /// All of `frames` from one quality.
+    pub fn single(frames: u32, quality: usize) -> Plan {
+        let all = Segment {
+            quality,
+            frames: 0..frames,
+        };
+        Plan((frames > 0).then_some(all).into_iter().collect())
+    }
+
     fn cut(frames: u32, qualities: usize, length: impl Fn(usize) -> u32) -> Plan {
         let mut segments = Vec::new();
         let mut start = 0;
@@ -136,6 +145,14 @@ mod tests {
         );
         assert!(Plan::remainder_first(0, 5).is_empty());
         assert_eq!(Plan::remainder_last(7, 0).len(), 7);
+    }
+
+    #[test]
+    fn one_quality_may_serve_all_frames() {
+        let plan = Plan::single(7, 2);
+        assert_eq!((plan.len(), plan.segments().len()), (7, 1));
+        assert_eq!((plan.quality_of(6), plan.quality_of(7)), (Some(2), None));
+        assert!(Plan::single(0, 2).is_empty());
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! The rules that values follow beside their kind.
 
-use playhouse_actors::Sound;
+use playhouse_actors::{Sound, check_password_hash};
 use playhouse_media::check_live_address;
 
 use super::keys::{Config, SourceKeys};
@@ -240,6 +240,25 @@ impl Config {
             "web.session_hours",
             (1..=24 * 365).contains(&web.session_hours),
             "1 to 8760 hours",
+        );
+        for (key, hash) in [
+            ("web.password", &web.password),
+            ("web.admin_password", &web.admin_password),
+        ] {
+            if !hash.is_empty()
+                && let Err(text) = check_password_hash(hash)
+            {
+                rule(key, false, &text);
+            }
+        }
+        let is_name = |host: &String| {
+            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            !host.is_empty() && host.bytes().all(word)
+        };
+        rule(
+            "web.hosts",
+            web.hosts.iter().all(is_name),
+            "names alone, without http:// and without ports",
         );
         let tcp = [
             ("web.port", web.enabled, web.port),

@@ -121,6 +121,14 @@ impl Folder {
         remove_if_there(&self.log(transaction))
     }
 
+    /// Removes the content of a file that is listed no more. Fine if it isn't there.
+    ///
+    /// # Errors
+    /// It can't be removed; the next [`Index::tidy`](crate::Index::tidy) does.
+    pub fn remove(&self, file: u64) -> Result<(), StorageError> {
+        remove_if_there(&self.content(file))
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{At, StorageError};
 use crate::finish::now_ms;
-use crate::folder::{PRIVATE, remove_if_there, sync_folder};
+use crate::folder::{PRIVATE, sync_folder};
 use crate::index::{Durability, Index};
 use crate::rows::StoredFile;
 
@@ -121,7 +121,7 @@ pub fn extract(
 pub fn remove(index: &Index, number: u64) -> Result<bool, StorageError> {
     let was_there = index.write(Durability::Power, |index| index.delete_file(number))?;
     if was_there {
-        remove_if_there(&index.folder().content(number))?;
+        index.folder().remove(number)?;
     }
     Ok(was_there)
 }

@@ -97,7 +97,7 @@ impl Received {
     }
 
     /// How many bytes are there without a gap from the start.
-    pub(crate) fn prefix_bytes(&self) -> u64 {
+    pub fn prefix_bytes(&self) -> u64 {
         self.size.min(u64::from(self.prefix) * u64::from(CHUNK))
     }
 

@@ -154,6 +154,18 @@ impl Index {
         )
     }
 
+    /// The newest files, newest first, `most` at most.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn newest_files(&self, most: u32) -> Result<Vec<StoredFile>, StorageError> {
+        self.rows(
+            "SELECT number, name, size, sha256, added_ms FROM files ORDER BY position DESC LIMIT ?",
+            [most],
+            stored_file,
+        )
+    }
+
     /// The file of this number.
     ///
     /// # Errors
@@ -237,8 +249,12 @@ impl Index {
         Ok(())
     }
 
-    /// Takes a file off the list, and the downloads of it. False if it isn't there.
-    pub(crate) fn delete_file(&self, number: u64) -> Result<bool, StorageError> {
+    /// Takes a file off the list, and the downloads of it; false if it isn't there. Its content is to be
+    /// removed when that is committed: [`Folder::remove`](crate::Folder::remove).
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn delete_file(&self, number: u64) -> Result<bool, StorageError> {
         let changed = self.execute("DELETE FROM files WHERE number = ?", [number.cast_signed()])?;
         Ok(changed > 0)
     }

@@ -31,7 +31,7 @@ from playhouse_clients.wire import jpeg_size
 BINARY = Path(os.environ.get("PLAYHOUSE_BIN", ROOT / "target" / "release" / "playhouse"))
 VIDEOS = Path(os.environ.get("PLAYHOUSE_VIDEOS", ROOT / "videos"))
 # all of them on free ports: another server may run on this machine
-SERVICES = "CHATROOM LAN_AUDIO LAN_CHAT LAN_FILE LAN_VIDEO PACKETCHAT TUMIP VIDEOCHAT".split()
+SERVICES = "CHATROOM LAN_AUDIO LAN_CHAT LAN_FILE LAN_VIDEO PACKETCHAT TUMIP VIDEOCHAT WEB".split()
 START = 30.0
 STOP = 30.0
 

@@ -6,19 +6,27 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
+use super::error::ApiError;
+use super::still::Stills;
+use super::uploads::Uploads;
 use crate::file_offer::FileOffer;
 use crate::file_store::{FileStore, Shelves};
+use crate::house::Rooms;
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::settings::Web;
 use crate::studio::Studio;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
+use crate::web::auth::Keeper;
+use crate::web::vitals::Pulse;
 
 /// The house as the web service knows it; one for all its connections.
 pub struct Console {
     pub settings: Web,
     pub data_dir: PathBuf,
+    /// Whether there is sound to hear.
+    pub plays: bool,
     pub since: Instant,
     pub supervisor: Addr<Supervisor>,
     pub lobby: Post<Lobby>,
@@ -27,4 +35,19 @@ pub struct Console {
     pub offer: Post<FileOffer>,
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
+    pub pulse: Pulse,
+    pub keeper: Keeper,
+    pub stills: Stills,
+    /// What comes of files over HTTP.
+    pub uploads: Post<Uploads>,
+}
+
+impl Console {
+    /// The one of these rooms.
+    ///
+    /// # Errors
+    /// There is none, which nobody who asks over HTTP sees.
+    pub fn of(rooms: &Rooms) -> Result<&Console, ApiError> {
+        rooms.console.as_deref().ok_or_else(ApiError::internal)
+    }
 }

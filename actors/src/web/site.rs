@@ -21,10 +21,12 @@ use actix_service::{
     IntoServiceFactory, Service as _, ServiceFactory as _, fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
+use super::body;
 use super::connection::WebConnection;
 use super::guard;
 use super::http::{HttpConnection, Upgraded};
@@ -87,6 +89,8 @@ impl Site {
     async fn open(rooms: Arc<Rooms>) -> Result<Site, SiteError> {
         let app = App::new()
             .app_data(web::Data::from(rooms.clone()))
+            .app_data(body::config())
+            .wrap(from_fn(guard::guard))
             .configure(pages::routes)
             .into_factory();
         let app = map_config(app, |()| AppConfig::default());
@@ -127,7 +131,7 @@ async fn upgrade(
 ) -> Result<(), actix_web::Error> {
     let mut parts = framed.into_parts();
     let (rooms, peer) = (parts.io.visit().rooms.clone(), parts.io.visit().peer);
-    let admitted = guard::admit_socket(&request, &rooms, peer);
+    let admitted = guard::admit_socket(&request, &rooms, peer).await;
     let (response, access) = match admitted {
         Ok(access) => match handshake(request.head()) {
             Ok(mut response) => (response.finish().map_into_boxed_body(), Some(access)),

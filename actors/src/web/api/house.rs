@@ -1,6 +1,16 @@
-//! /api/house.
+//! How the house is, for programs.
 
-use actix_web::web::ServiceConfig;
+use std::sync::Arc;
 
-/// Adds its addresses.
-pub fn routes(_: &mut ServiceConfig) {}
+use actix_web::web::{self, Data, Json, ServiceConfig};
+
+use crate::house::Rooms;
+use crate::web::vitals::{Vitals, vitals};
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/api/house").get(house));
+}
+
+async fn house(rooms: Data<Rooms>) -> Json<Arc<Vitals>> {
+    Json(vitals(&rooms).await)
+}
