@@ -16,7 +16,7 @@ mod shout;
 mod support;
 
 use packetchat_support::{Client, HOME};
-use support::{OldVideochat, assert_closed, assert_silent, connect, key};
+use support::{OldVideochat, assert_closed, assert_silent, connect, key, wait_for};
 
 const WELCOME: &str = "Welcome to this chatroom!";
 
@@ -132,6 +132,14 @@ fn people_of_a_new_service_are_in_the_room_with_plain_ones() {
     for silent in [&bob, &zoe] {
         silent.assert_silent();
     }
+
+    // Who leaves is gone everywhere, and the name is free.
+    drop(zoe);
+    let is_gone = || (!carla.users().contains(&zoes)).then_some(());
+    wait_for("zoe to leave", is_gone);
+    let zoe = Liner::enter(&house, "shout");
+    zoe.say("zoe\nme again\n");
+    bob.hear("ZOE: ME AGAIN\n");
     house.close().unwrap();
     bob.assert_closed();
 }
