@@ -4,7 +4,7 @@ use std::future::ready;
 use playhouse::Playhouse;
 use playhouse::bot::{Bot, Reply};
 
-struct Counter(u64);
+pub struct Counter(pub u64);
 
 impl Bot for Counter {
     fn answer<'a>(&'a mut self, said: &'a str) -> Reply<'a> {

@@ -1,14 +1,12 @@
 //! A house with one more service: who comes says a name and then lines, and hears all that is said in the
 //! house in capitals. `nc localhost 7000` is a client.
 
-use std::sync::Arc;
-
 use playhouse::Playhouse;
 use playhouse::actix::{Actor, AsyncContext, Context};
 use playhouse::bytes::Bytes;
 use playhouse::service::{
-    Conversation, Guest, Link, Parting, Pump, Rooms, Spoken, Step, TcpService, WireError,
-    conversation, user_name,
+    Conversation, Guest, Parting, Pump, Spoken, Step, TcpService, WireError, conversation,
+    user_name,
 };
 
 /// Bytes of a line.
@@ -39,10 +37,6 @@ fn encode(spoken: &Spoken<'_>) -> Bytes {
 struct ShoutConnection(Guest);
 
 impl ShoutConnection {
-    fn new(link: Link, rooms: Arc<Rooms>) -> ShoutConnection {
-        ShoutConnection(Guest::new(link, rooms))
-    }
-
     /// The first line is a name; with the lobby's answer to it this person is in the room.
     fn line(&mut self, line: &[u8], ctx: &mut Context<Self>) -> Result<(), WireError> {
         if self.0.person().is_none() {
@@ -92,7 +86,13 @@ impl Conversation for ShoutConnection {
 
 conversation!(ShoutConnection);
 
+/// Its name, its port, who answers there, and its words.
+pub fn shout() -> TcpService {
+    let connection = |link, rooms| ShoutConnection(Guest::new(link, rooms));
+    let shout = TcpService::new("shout", 7000, connection);
+    shout.about("loud chat").words(encode)
+}
+
 fn main() -> Result<(), playhouse::Error> {
-    let shout = TcpService::new("shout", 7000, ShoutConnection::new).words(encode);
-    Playhouse::builder().service(shout.about("loud chat")).run()
+    Playhouse::builder().service(shout()).run()
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use playhouse_protocols::packetchat::Kind;
+use playhouse_protocols::wire::MAX_NAME_CHARS;
 
+use crate::file_store::draw;
 use crate::house::Rooms;
 use crate::link::{LINGER, LIVE_BYTES, Link, Parting};
-use crate::lobby::{Join, Leave, Speak};
+use crate::lobby::{Join, Leave, Speak, To};
 use crate::messages::{Heard, Observation, Person};
 use crate::outbound::{Rule, Segment};
 use crate::seat::Seated;
@@ -63,7 +66,7 @@ impl Guest {
         self.playing.as_ref().is_some_and(Viewing::is_live)
     }
 
-    /// Ends the viewing of a live channel; [`Show::Finish`] follows.
+    /// Ends the viewing of a live channel; `Show::Finish` follows.
     pub fn conclude(&self) {
         if let Some(playing) = &self.playing {
             playing.conclude();
@@ -210,25 +213,44 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
     }
 
     /// Asks the lobby for a place for somebody without a key, who would like to be called `name`; nothing is
-    /// read until it answers. The name that it gives comes with [`joined`](Conversation::joined).
-    fn join_as(&mut self, name: impl Into<String>, ctx: &mut Context<Self>)
+    /// read until it answers. The name that it gives, which may be another one, comes with
+    /// [`joined`](Conversation::joined).
+    fn join_as(&mut self, name: &str, ctx: &mut Context<Self>)
     where
         Self: Handler<Heard>,
     {
-        self.guest().name = name.into();
+        // Names stand in lines and lists of other services.
+        let name = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+        self.guest().name = name.take(MAX_NAME_CHARS).collect();
         self.join(String::new(), 0, ctx);
     }
 
     /// Says something to everyone in the house, each text a message: UTF-8 without line ends. Nothing is
     /// read until everyone's queue has it. Who has not joined says nothing.
     fn speak(&mut self, texts: impl Into<Arc<[Bytes]>>) {
+        self.send_words(texts.into(), None);
+    }
+
+    /// The same to one person alone, whose number is that of [`Person::id`]. Nobody is told if there is no
+    /// such person, or no way to show words to it.
+    fn speak_to(&mut self, person: u64, texts: impl Into<Arc<[Bytes]>>) {
+        let to = To {
+            person,
+            number: draw(Kind::Message),
+            sender: None,
+        };
+        self.send_words(texts.into(), Some(to));
+    }
+
+    #[doc(hidden)]
+    fn send_words(&mut self, texts: Arc<[Bytes]>, to: Option<To>) {
         let guest = self.guest();
         if let Some(from) = guest.person() {
             let receipt = Some(guest.link.receipt());
             guest.rooms.lobby.do_send(Speak {
                 from,
-                texts: texts.into(),
-                to: None,
+                texts,
+                to,
                 receipt,
             });
         }

@@ -44,11 +44,13 @@ impl TcpService {
     where
         A: Actor<Context = Context<A>> + Handler<Dismiss>,
     {
+        let service = Service::Other(name);
         TcpService {
-            service: Service::Other(name),
+            service,
             port,
             welcome: Welcome::new(make),
-            language: None,
+            // Whether its people join is up to them: there is a room for them.
+            language: Some(Language::plain(service)),
             about: "",
         }
     }
@@ -59,14 +61,14 @@ impl TcpService {
         self
     }
 
-    /// Its people can join, and hear what is said in the house as `encode` puts it, once for all of them:
-    /// as [`Heard::Said`](crate::Heard::Said).
+    /// Its people hear what is said in the house as `encode` puts it, once for all of them, as
+    /// [`Heard::Said`](crate::Heard::Said). Without this each text comes as [`Heard::Words`](crate::Heard::Words).
     pub fn words(mut self, encode: fn(&Spoken<'_>) -> Bytes) -> TcpService {
         self.spoken().words = Some(encode);
         self
     }
 
-    /// Its people can join, and are told who is here as `encode` puts it: as
+    /// Its people are told who comes and goes as `encode` puts it, as
     /// [`Heard::Presence`](crate::Heard::Presence).
     pub fn people(mut self, encode: fn(&ListChange<'_>) -> Vec<Bytes>) -> TcpService {
         self.spoken().people = Some(encode);

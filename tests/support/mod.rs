@@ -750,7 +750,12 @@ pub struct OldVideochat {
 impl OldVideochat {
     /// Connects, gives name and key; the first list is still to be read.
     pub fn knock(house: &House, name: &str, key: &'static Key) -> OldVideochat {
-        let mut stream = connect(house.videochat());
+        OldVideochat::knock_at(house.videochat(), name, key)
+    }
+
+    /// The same at an address.
+    pub fn knock_at(address: SocketAddr, name: &str, key: &'static Key) -> OldVideochat {
+        let mut stream = connect(address);
         assert_eq!(recv_alone(&stream), "Enter your name: ");
         stream.write_all(name.as_bytes()).unwrap();
         assert_eq!(recv_alone(&stream), "Enter the public key: ");
