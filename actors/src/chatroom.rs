@@ -19,7 +19,7 @@ use crate::language::{Language, ListChange, Padding, Secrecy};
 use crate::library::{Find, VideoNames};
 use crate::link::{Link, Parting};
 use crate::lobby::Say;
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::slots::Slots;
@@ -329,18 +329,4 @@ impl Handler<Show> for ChatroomConnection {
     }
 }
 
-impl Handler<Dismiss> for ChatroomConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for ChatroomConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(ChatroomConnection: Dismiss, Observe);

@@ -58,34 +58,34 @@ const COMPLETION: Duration = Duration::from_secs(10);
 /// What every connection of one core can reach.
 pub struct Rooms {
     pub lobby: Post<Lobby>,
-    pub floor: Post<Floor>,
+    pub(crate) floor: Post<Floor>,
     /// Number of the core.
-    pub floor_number: usize,
-    pub library: Post<Library>,
-    pub streams: Slots,
-    pub pace: Pace,
-    pub head_start: Duration,
-    pub limits: Arc<Limits>,
-    pub legacy_gap: Duration,
-    pub chatroom_key: Bytes,
-    pub studio: Arc<Studio>,
-    pub picture_ports: Arc<PicturePorts>,
+    pub(crate) floor_number: usize,
+    pub(crate) library: Post<Library>,
+    pub(crate) streams: Slots,
+    pub(crate) pace: Pace,
+    pub(crate) head_start: Duration,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) legacy_gap: Duration,
+    pub(crate) chatroom_key: Bytes,
+    pub(crate) studio: Arc<Studio>,
+    pub(crate) picture_ports: Arc<PicturePorts>,
     /// A question in tumip that is shorter than it says is complete after so much silence.
-    pub quiet: Duration,
-    pub bots: Bots,
+    pub(crate) quiet: Duration,
+    pub(crate) bots: Bots,
     /// Where lan_file learns what it offers.
-    pub offer: Post<FileOffer>,
+    pub(crate) offer: Post<FileOffer>,
     pub history: Post<History>,
     /// What makes one room of all services, if they are one.
-    pub bridge: Option<Arc<Bridge>>,
+    pub(crate) bridge: Option<Arc<Bridge>>,
     /// Threads that read what lan_file sends, as far as it is not in memory.
-    pub readers: Crew,
-    pub hearers: Hearers,
+    pub(crate) readers: Crew,
+    pub(crate) hearers: Hearers,
     /// Buffers that wait for a listener who is too slow for the sound.
-    pub sound_backlog: usize,
-    pub cameras: Cameras,
+    pub(crate) sound_backlog: usize,
+    pub(crate) cameras: Cameras,
     /// What the web service reaches, if it is on.
-    pub console: Option<Arc<Console>>,
+    pub(crate) console: Option<Arc<Console>>,
 }
 
 /// Why the house can't open.

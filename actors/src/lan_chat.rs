@@ -15,7 +15,7 @@ use crate::house::Rooms;
 use crate::language::{Language, Spoken};
 use crate::link::{Link, Parting};
 use crate::lobby::{Plain, Say};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 
@@ -181,18 +181,4 @@ impl Handler<Heard> for LanChatConnection {
     }
 }
 
-impl Handler<Dismiss> for LanChatConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for LanChatConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(LanChatConnection: Dismiss, Observe);

@@ -94,6 +94,9 @@ mod watch;
 mod web;
 mod words;
 
+// For what `conversation!` writes, and for those who write connections outside.
+pub use actix;
+
 pub use audio_source::AudioSource;
 pub use channel::Channel;
 pub use chat_bot::{BotMaker, ChatBot};
@@ -104,8 +107,9 @@ pub use file_offer::FileOffer;
 pub use file_store::{FileStore, draw_file_number};
 pub use floor::Floor;
 pub use follower::Follower;
+pub use guest::{Audience, Conversation, Guest};
 pub use history::{History, Recall, Remembered};
-pub use house::{House, StartError};
+pub use house::{House, Rooms, StartError};
 pub use house_bot::HouseBot;
 pub use house_facts::HouseFacts;
 pub use interpreter::Interpreter;
@@ -113,8 +117,10 @@ pub use lan_audio::LanAudioConnection;
 pub use lan_chat::LanChatConnection;
 pub use lan_file::LanFileConnection;
 pub use lan_video::LanVideoConnection;
+pub use language::{Language, ListChange, ListEncoder, Spoken, WordsEncoder};
 pub use library::Library;
-pub use listener::Listener;
+pub use link::{Link, Parting};
+pub use listener::{Listener, Welcome};
 pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
 pub use live_source::LiveSource;
 pub use lobby::{Everyone, Lobby, ShowOut, Speak, To};
@@ -123,7 +129,9 @@ pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
 pub use picture_port::PicturePort;
 pub use playhouse_protocols::packetchat::MAX_FILE_NAME;
+pub use pump::Pump;
 pub use recorder::Recorder;
+pub use services::TcpService;
 pub use session::Session;
 pub use settings::{
     FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, SAMPLE,

@@ -63,7 +63,7 @@ pub enum NotRecorded {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub enum Live {
-    /// To be answered with [`Taken`].
+    /// To be answered with `Taken`.
     Frame(LiveFrame),
     /// The channel is off air; nothing follows.
     Ended,

@@ -13,6 +13,7 @@ use playhouse_storage::Offer;
 use serde::{Deserialize, Serialize};
 
 use crate::chat_bot::BotMaker;
+use crate::services::TcpService;
 
 /// The sample video among those in `videos_dir`, whose file lan_file offers and whose sound lan_audio plays
 /// when there is nothing else.
@@ -60,6 +61,8 @@ pub struct Settings {
     pub lan_audio: Option<LanAudio>,
     pub lan_video: Option<LanVideo>,
     pub web: Option<Web>,
+    /// Those that somebody else has added.
+    pub services: Vec<TcpService>,
     pub live: Live,
     pub bot: BotMaker,
     /// For one answer of a bot.

@@ -262,6 +262,7 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             backlog: Duration::from_secs(1),
         }),
         web: None,
+        services: Vec::new(),
         lan_video: Some(LanVideo {
             port: 0,
             max_frame: 1 << 20,
@@ -414,7 +415,7 @@ async fn a_lobby_that_panics_is_rebuilt_and_knows_everyone() {
     let second = Client::join(fixture.address(), "carl").await;
     let (list, _) = anna.until(|json| json["name"] == "carl").await;
     let names: Vec<&String> = list["data"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["anna", "ben", "carl"]);
+    assert_eq!(names, ["anna", "ben", "bot", "carl"]);
     drop(second);
     anna.until(|json| json["identifier"] == "AFK" && json["name"] == "carl")
         .await;

@@ -19,7 +19,7 @@ use crate::language::{Language, ListChange, Padding, Secrecy};
 use crate::library::{FileNames, Find};
 use crate::link::{Link, Parting};
 use crate::lobby::Say;
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Dismiss, Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::slots::Slots;
@@ -416,10 +416,4 @@ impl Handler<Dismiss> for VideochatConnection {
     }
 }
 
-impl Handler<Observe> for VideochatConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(VideochatConnection: Observe);

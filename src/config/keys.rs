@@ -8,12 +8,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use playhouse_actors::{
     BotMaker, FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording,
-    Settings, Sound, Source, Tumip, Web,
+    Settings, Sound, Source, TcpService, Tumip, Web,
 };
 use playhouse_storage::Offer;
 use serde::Deserialize;
 
-use crate::bot::BotKeys;
+use crate::bot_keys::BotKeys;
 
 /// All keys, as in config/default.toml.
 #[derive(Debug, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Config {
     /// Made of `bot` when it is checked.
     #[serde(skip)]
     pub(super) maker: BotMaker,
+    /// What the program adds and is on.
+    #[serde(skip)]
+    pub(super) services: Vec<TcpService>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -270,6 +273,7 @@ impl Config {
                 max_cameras: self.lan_video.max_cameras,
             }),
             web: self.web.enabled.then(|| self.web.settings()),
+            services: self.services.clone(),
             live: self.live.settings(),
             bot: self.maker.clone(),
             bot_time_limit: Duration::from_secs(self.bot.time_limit_s),

@@ -14,11 +14,11 @@ const TAKEN: [&str; 3] = ["tumip-", "cam-", "web-"];
 
 impl Config {
     /// The keys that break a rule, and the rule.
-    pub(super) fn broken_rules(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn broken_rules(&self) -> Vec<(String, String)> {
         let mut broken = Vec::new();
-        let mut rule = |key, holds: bool, text: &str| {
+        let mut rule = |key: &str, holds: bool, text: &str| {
             if !holds {
-                broken.push((key, text.to_owned()));
+                broken.push((key.to_owned(), text.to_owned()));
             }
         };
         let day = 86_400;
@@ -270,12 +270,16 @@ impl Config {
             ("lan_audio.port", audio.enabled, audio.port),
             ("lan_video.port", video.enabled, video.port),
         ];
+        let own = self.services.iter();
+        let own = own.map(|own| (format!("{}.port", own.service), true, own.port));
+        let tcp = tcp.map(|(key, enabled, port)| (key.to_owned(), enabled, port));
+        let tcp: Vec<_> = tcp.into_iter().chain(own).collect();
         let packetchat = &self.packetchat;
-        let on = packetchat.enabled || tcp.iter().any(|&(_, enabled, _)| enabled);
+        let on = packetchat.enabled || tcp.iter().any(|(_, enabled, _)| *enabled);
         rule("videochat.enabled", on, "at least one service is enabled");
         let bound = tcp
             .iter()
-            .filter(|&&(_, enabled, port)| enabled && port > 0);
+            .filter(|(_, enabled, port)| *enabled && *port > 0);
         for (n, (key, _, port)) in bound.clone().enumerate() {
             let other = bound.clone().take(n).find(|(_, _, other)| other == port);
             if let Some((other, ..)) = other {
@@ -297,7 +301,7 @@ impl Config {
             }
         }
         if let Err(e) = self.log.filter() {
-            broken.push(("log.level", e));
+            broken.push(("log.level".to_owned(), e));
         }
         broken
     }

@@ -8,7 +8,10 @@ const LATE_SHARE = 0.2;
 const SETTLE_MS = 700; // after a change, so long nothing is concluded from lateness
 const HEALTHY_MS = 1800; // so long all must be well before a step up
 const HOLD_MS = 8000; // after a step down; doubled each time it turns out to have been right
-const LONGEST_HOLD_MS = 60_000;
+const LONGEST_HOLD_MS = 30_000;
+const SAME_TROUBLE_MS = 6000; // steps down so close together have one cause, and count once
+const FORGIVEN_MS = 15_000; // after so long without trouble, the next hold is the shortest again
+const PROBE_MS = 20_000; // after so long without trouble a step up is tried, whatever the line was measured to carry
 const ROOM_UP = 1.6; // the next quality must fit this often
 const ROOM_DOWN = 1.25;
 // A JPEG grows a little slower than its area.
@@ -80,7 +83,9 @@ export class Meter {
 export class AutoQuality {
   constructor(meter) {
     this.meter = meter;
-    this.hold = HOLD_MS;
+    this.hold = HOLD_MS; // of the next step down
+    this.held = HOLD_MS; // of the last one
+    this.lastDown = -Infinity;
     this.notBefore = 0; // no step up before
     this.changed = 0;
     this.wellSince = 0;
@@ -125,15 +130,21 @@ export class AutoQuality {
       let to = this.pick - 1;
       while (to > 0 && line > 0 && this.cost(to) * ROOM_DOWN > line) to -= 1;
       this.pick = to;
-      this.notBefore = now + this.hold;
-      this.hold = Math.min(LONGEST_HOLD_MS, this.hold * 2);
+      if (now - this.lastDown > SAME_TROUBLE_MS) {
+        this.held = this.hold;
+        this.hold = Math.min(LONGEST_HOLD_MS, this.hold * 2);
+      }
+      this.lastDown = now;
+      this.notBefore = now + this.held;
       this.#settle();
       return this.qualities[to].quality;
     }
     this.wellSince ||= now;
+    if (now > this.notBefore && now - this.lastDown > this.held + FORGIVEN_MS) this.hold = HOLD_MS;
     const next = this.pick + 1;
     if (next >= this.qualities.length || now < this.notBefore || now - this.wellSince < HEALTHY_MS || buffer < 100) return null;
-    if (this.meter.capacity > 0 && this.cost(next) * ROOM_UP > this.meter.capacity) return null;
+    const probe = now - this.wellSince > PROBE_MS; // between bursts nothing tells that a slow line has become fast
+    if (!probe && this.meter.capacity > 0 && this.cost(next) * ROOM_UP > this.meter.capacity) return null;
     this.pick = next;
     this.#settle();
     return this.qualities[next].quality;

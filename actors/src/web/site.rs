@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,9 @@ pub struct Site {
 }
 
 thread_local! {
-    static SITE: RefCell<Option<Rc<Site>>> = const { RefCell::new(None) };
+    /// Held by a task of the core's event loop, so that it goes with that, and not with the thread: parts
+    /// of it use others of the thread's variables when they are dropped.
+    static SITE: RefCell<Weak<Site>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Site {
@@ -77,12 +79,17 @@ impl Site {
     /// # Errors
     /// The application can't be made.
     pub async fn of_this_core(rooms: &Arc<Rooms>) -> Result<Rc<Site>, SiteError> {
-        let known = SITE.with_borrow(Clone::clone);
+        let known = SITE.with_borrow(Weak::upgrade);
         if let Some(site) = known.filter(|site| Arc::ptr_eq(&site.rooms, rooms)) {
             return Ok(site);
         }
         let site = Rc::new(Site::open(rooms.clone()).await?);
-        SITE.set(Some(site.clone()));
+        SITE.set(Rc::downgrade(&site));
+        let held = site.clone();
+        actix_rt::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
         Ok(site)
     }
 
