@@ -122,7 +122,8 @@ fn a_file_is_uploaded_in_pieces_and_is_everywhere() {
     let number = state.header("playhouse-file").unwrap();
     assert_file(&house, number, "holiday.bin", &content);
     assert_eq!(ben.files(), [number.parse::<u64>().unwrap()]);
-    assert!(ben.download(ben.files()[0]) == content);
+    let file = ben.files()[0];
+    assert!(ben.download(file) == content);
     assert!(fetch(&house) == content, "the newest file is on offer");
     // Once more, by who did not hear that it is complete.
     patch(&house, &path, there, b"").assert_status(204);

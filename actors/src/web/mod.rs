@@ -17,6 +17,7 @@ mod process;
 mod site;
 mod still;
 mod tcp;
+mod tus_headers;
 mod uploads;
 mod vitals;
 
