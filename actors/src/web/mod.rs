@@ -29,6 +29,7 @@ mod stage;
 mod still;
 mod tcp;
 mod tries;
+mod tus_headers;
 mod uploads;
 mod vitals;
 mod watching;

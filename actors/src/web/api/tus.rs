@@ -5,15 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::{self, HeaderMap, HttpDate, TryIntoHeaderValue};
+use actix_web::http::header::{self, HttpDate, TryIntoHeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use playhouse_protocols::packetchat::MAX_FILE_NAME;
 
 use crate::house::Rooms;
 use crate::refusals::Refusal;
@@ -22,16 +20,12 @@ use crate::web::error::ApiError;
 use crate::web::incoming::Incoming;
 use crate::web::lease::Lease;
 use crate::web::site::Visit;
+use crate::web::tus_headers::{
+    CONTENT, VERSION, brings_content, check_version, file_name, number, text,
+};
 use crate::web::uploads::{Enter, Start};
 
-const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration";
-/// What bytes of a file come as.
-const CONTENT: &str = "application/offset+octet-stream";
-/// Of the client's facts about its file.
-const MAX_METADATA: usize = 8 * 1024;
-/// For a file that has none.
-const NO_NAME: &[u8] = b"upload";
 
 /// Adds its addresses.
 pub fn routes(config: &mut ServiceConfig) {
@@ -52,57 +46,6 @@ pub fn routes(config: &mut ServiceConfig) {
                 .post(overridden)
                 .wrap(version()),
         );
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Result<u64, ApiError> {
-    let value = text(headers, name).and_then(|value| value.parse().ok());
-    value.ok_or_else(|| ApiError::bad(format!("{name}: a number of bytes is needed")))
-}
-
-/// The client speaks this protocol.
-fn check_version(headers: &HeaderMap) -> Result<(), ApiError> {
-    match text(headers, "tus-resumable") {
-        Some(VERSION) => Ok(()),
-        _ => {
-            let rule = format!("Tus-Resumable: {VERSION} is what is spoken here");
-            Err(ApiError::new(StatusCode::PRECONDITION_FAILED, rule))
-        }
-    }
-}
-
-fn brings_content(headers: &HeaderMap) -> bool {
-    text(headers, "content-type").is_some_and(|kind| kind.eq_ignore_ascii_case(CONTENT))
-}
-
-/// The file's name among the facts that the client has for it.
-fn file_name(headers: &HeaderMap) -> Result<Bytes, ApiError> {
-    let rule = |rule: &str| ApiError::bad(format!("Upload-Metadata: {rule}"));
-    let metadata = match headers.get("upload-metadata") {
-        Some(metadata) => metadata.to_str().map_err(|_| rule("it is not ASCII"))?,
-        None => return Ok(NO_NAME.into()),
-    };
-    if metadata.len() > MAX_METADATA {
-        return Err(rule("it is longer than 8 KiB"));
-    }
-    let pairs = metadata.split(',').map(|pair| pair.trim().split_once(' '));
-    let pairs: Vec<(&str, &str)> = pairs.flatten().collect();
-    let value = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, v)| v.trim());
-    let Some(name) = value("filename").or_else(|| value("name")) else {
-        return Ok(NO_NAME.into());
-    };
-    let name = STANDARD.decode(name);
-    let name = name.map_err(|_| rule("the filename is not in base64"))?;
-    match name.len() {
-        0 => Ok(NO_NAME.into()),
-        1..=MAX_FILE_NAME => Ok(name.into()),
-        _ => Err(rule(&format!(
-            "a filename has {MAX_FILE_NAME} bytes at most"
-        ))),
-    }
 }
 
 fn refused(refusal: Refusal) -> ApiError {
@@ -417,44 +360,6 @@ pub async fn overridden(
         _ => {
             let rule = "X-HTTP-Method-Override: PATCH, HEAD or DELETE is needed";
             Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, rule))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::http::header::HeaderValue;
-
-    use super::*;
-
-    fn name(metadata: &str) -> Result<Bytes, ApiError> {
-        let mut headers = HeaderMap::new();
-        let value = HeaderValue::from_str(metadata).unwrap();
-        headers.insert(header::HeaderName::from_static("upload-metadata"), value);
-        file_name(&headers)
-    }
-
-    #[test]
-    fn a_name_is_found_among_the_facts() {
-        for (metadata, expected) in [
-            ("filename YS50eHQ=", &b"a.txt"[..]),
-            ("is_confidential,filename YS50eHQ=, filetype dA==", b"a.txt"),
-            ("name Yg==,type dA==", b"b"),
-            ("name Yg==,filename YS50eHQ=", b"a.txt"),
-            ("filename", NO_NAME),
-            ("filename ", NO_NAME),
-            ("", NO_NAME),
-        ] {
-            assert_eq!(name(metadata).unwrap(), expected, "{metadata}");
-        }
-        assert_eq!(file_name(&HeaderMap::new()).unwrap(), NO_NAME);
-        let long = STANDARD.encode([b'x'; MAX_FILE_NAME + 1]);
-        for wrong in [
-            "filename *".to_owned(),
-            format!("filename {long}"),
-            format!("filename YQ==,x {}", "A".repeat(MAX_METADATA)),
-        ] {
-            assert!(name(&wrong).is_err(), "{wrong}");
         }
     }
 }
