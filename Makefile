@@ -3,6 +3,7 @@
 # Where cargo puts what it builds, also when CARGO_TARGET_DIR moves it.
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 PYTHON  := .venv/bin/python
+SCRIPTS := $(wildcard scripts/*) .ci/run tests/third_party/run
 
 # Arguments for the server: make run ARGS="--videos /srv/films"
 ARGS ?=
@@ -25,15 +26,17 @@ test: ## run everything: unit, property and system tests, and the Python clients
 	scripts/make_videos --missing
 	cargo build --release
 	cargo test --workspace --release
+	tests/third_party/run
 	PLAYHOUSE_BIN=$(RELEASE)/playhouse $(PYTHON) -m unittest discover -s tests/clients -v
 
 lint: ## formatting, clippy, shell and Python syntax
 	scripts/setup run
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/third_party/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release -- -D warnings
-	for script in scripts/* .ci/run; do bash -n "$$script" || exit 1; done
+	for script in $(SCRIPTS); do bash -n "$$script" || exit 1; done
 	@if command -v shellcheck >/dev/null; \
-	then echo "shellcheck scripts/* .ci/run"; shellcheck scripts/* .ci/run; \
+	then echo "shellcheck $(SCRIPTS)"; shellcheck $(SCRIPTS); \
 	else echo "shellcheck is not installed: skipped"; fi
 	python3 -m compileall -q clients tests benches
 

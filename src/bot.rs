@@ -1,97 +1,24 @@
-//! The bot that the configuration names, ready to be asked.
+//! A bot of your own: text in, text out, one thing at a time, on a thread that all bots share.
+//!
+//! A [`Bot`] is one conversation's side. It must not block, and its future may be dropped at any await, since
+//! `bot.time_limit_s` says how long an answer may take; a panic costs one answer. What it is given when it
+//! is made tells what there is in the house:
+//!
+//! ```
+//! use playhouse::Playhouse;
+//! use playhouse::bot::{Bot, Facts, HouseFacts, Reply, Topic};
+//!
+//! /// Knows who is here, and nothing else.
+//! struct Porter(HouseFacts);
+//!
+//! impl Bot for Porter {
+//!     fn answer<'a>(&'a mut self, _: &'a str) -> Reply<'a> {
+//!         Box::pin(async { Ok(format!("{} are here", self.0.look(Topic::People).await.total)) })
+//!     }
+//! }
+//!
+//! Playhouse::builder().bot("porter", |facts| Box::new(Porter(facts.clone())));
+//! ```
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-
-use playhouse_actors::BotMaker;
-use playhouse_bots::{Echo, HouseBot, OpenAi, OpenAiService, OpenAiSettings, Rules, SettingsError};
-use serde::Deserialize;
-
-const RULES: &str = include_str!("../config/house_bot.toml");
-
-/// Which bot answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BotKind {
-    Echo,
-    House,
-    OpenAi,
-}
-
-/// The keys of `[bot]`.
-#[derive(Debug, Deserialize)]
-pub struct BotKeys {
-    kind: BotKind,
-    pub time_limit_s: u64,
-    rules: PathBuf,
-    pub openai: OpenAiKeys,
-}
-
-/// The keys of `[bot.openai]`.
-#[derive(Debug, Deserialize)]
-pub struct OpenAiKeys {
-    url: String,
-    model: String,
-    key_variable: String,
-    system: String,
-    pub history: usize,
-    pub max_parallel: usize,
-}
-
-impl BotKeys {
-    /// What makes the bot of each conversation.
-    ///
-    /// # Errors
-    /// The key that is wrong, and the rule.
-    pub fn maker(&self) -> Result<BotMaker, (&'static str, String)> {
-        Ok(match self.kind {
-            BotKind::Echo => BotMaker::new(|_| Box::new(Echo)),
-            BotKind::House => {
-                let rules = Arc::new(self.rules().map_err(|rule| ("bot.rules", rule))?);
-                BotMaker::new(move |facts| {
-                    Box::new(HouseBot::new(rules.clone(), Rc::new(facts.clone())))
-                })
-            }
-            BotKind::OpenAi => {
-                let service = OpenAiService::new(self.openai())
-                    .map_err(|error| (key_of(&error), error.to_string()))?;
-                BotMaker::new(move |_| Box::new(OpenAi::new(service.clone())))
-            }
-        })
-    }
-
-    fn rules(&self) -> Result<Rules, String> {
-        if self.rules == Path::new("") {
-            return Rules::parse(RULES).map_err(|e| e.to_string());
-        }
-        let at = |error: String| format!("{}: {error}", self.rules.display());
-        let text = std::fs::read_to_string(&self.rules).map_err(|e| at(e.to_string()))?;
-        Rules::parse(&text).map_err(|e| at(e.to_string()))
-    }
-
-    fn openai(&self) -> OpenAiSettings {
-        let keys = &self.openai;
-        OpenAiSettings {
-            url: keys.url.clone(),
-            model: keys.model.clone(),
-            key: std::env::var(&keys.key_variable).ok(),
-            system: keys.system.clone(),
-            history: keys.history,
-            time_limit: Duration::from_secs(self.time_limit_s),
-            max_parallel: keys.max_parallel,
-        }
-    }
-}
-
-/// The key that sets what `error` is about.
-fn key_of(error: &SettingsError) -> &'static str {
-    match error {
-        SettingsError::Url { .. } | SettingsError::Tls { .. } => "bot.openai.url",
-        SettingsError::Model => "bot.openai.model",
-        SettingsError::Key => "bot.openai.key_variable",
-        SettingsError::TimeLimit => "bot.time_limit_s",
-        SettingsError::MaxParallel { .. } => "bot.openai.max_parallel",
-    }
-}
+pub use playhouse_actors::HouseFacts;
+pub use playhouse_bots::{Bot, BotError, Facts, Listing, Reply, Topic};

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Overrides;
-
 /// An actor-based multimedia server: chat and video for whatever client someone has.
 #[derive(Debug, Parser)]
 #[command(name = "playhouse", version)]
@@ -51,6 +49,8 @@ pub enum Command {
         #[arg(long, conflicts_with = "file")]
         reset: bool,
     },
+    /// Asks for a password and prints its hash, for web.password and web.admin_password
+    Password,
     /// Lists, adds, extracts and removes the files of the house; works beside a running server
     Files {
         #[command(flatten)]
@@ -102,25 +102,14 @@ pub enum FilesCommand {
 pub struct LayerArgs {
     /// Configuration file (TOML); config/default.toml shows every key
     #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// Folder of the videos [key: server.videos_dir]
     #[arg(long, value_name = "DIR", global = true)]
-    videos: Option<PathBuf>,
+    pub videos: Option<PathBuf>,
     /// Folder of the uploaded files and all else that is kept over a restart [key: server.data_dir]
     #[arg(long, value_name = "DIR", global = true)]
-    data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
     /// Address to listen on [key: server.bind]
     #[arg(long, value_name = "ADDR", global = true)]
-    bind: Option<IpAddr>,
-}
-
-impl From<LayerArgs> for Overrides {
-    fn from(args: LayerArgs) -> Overrides {
-        Overrides {
-            file: args.config,
-            videos: args.videos,
-            data: args.data,
-            bind: args.bind,
-        }
-    }
+    pub bind: Option<IpAddr>,
 }

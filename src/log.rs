@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{Log, LogFormat};
+use crate::error::Error;
 
 /// Lines of one kind that may come at once, …
 const BURST: f64 = 1000.0;
@@ -21,11 +22,18 @@ const LINES_A_SECOND: f64 = 20.0;
 /// Lines that were left out since they were last counted.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
-/// Starts logging; a panic is logged too, in one line.
+/// Starts logging, unless the program does so itself; a panic is logged too, in one line.
 ///
 /// # Errors
-/// The filter is wrong, or logging has been started before.
-pub fn start(log: &Log) -> Result<(), Box<dyn std::error::Error>> {
+/// The filter is wrong.
+pub fn start(log: &Log) -> Result<(), Error> {
+    if tracing::dispatcher::has_been_set() {
+        return Ok(());
+    }
+    let filter = log.filter().map_err(|rule| {
+        // Checked with the other keys.
+        Error::Config(vec![format!("log.level: {rule}")])
+    })?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = match log.format {
@@ -33,9 +41,10 @@ pub fn start(log: &Log) -> Result<(), Box<dyn std::error::Error>> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
-        .with(log.filter()?)
+        .with(filter)
         .with(lines.with_filter(Bounds::default()))
-        .try_init()?;
+        .try_init()
+        .map_err(Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(
@@ -81,7 +90,8 @@ impl<S> Filter<S> for Bounds {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        if !event.metadata().target().starts_with("playhouse_actors") {
+        let target = event.metadata().target();
+        if target == "playhouse" || target.starts_with("playhouse::") {
             // What the operator asks for.
             return true;
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix::{Addr, System};
-use playhouse_actors::{Census, CloseHouse, House, StartError, Supervisor};
+use playhouse_actors::{Census, CloseHouse, House, Settings, StartError, Supervisor};
 use playhouse_media::Catalogue;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -88,15 +88,24 @@ pub fn check_files(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// The videos in their folder; `progress` is told how many of how many files are known.
 ///
 /// # Errors
-/// A port that can't be bound, a ready file that can't be written.
-pub fn run(
+/// The folder can't be read.
+pub fn scan(
     config: &Config,
-    catalogue: Catalogue,
-    ready_file: Option<&Path>,
-) -> Result<(), ServeError> {
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Catalogue, ServeError> {
+    let folder = &config.server.videos_dir;
+    Catalogue::scan(folder, None, progress).map_err(|source| ServeError::Path {
+        key: "server.videos_dir",
+        path: folder.clone(),
+        source,
+    })
+}
+
+/// What the actors work with, as far as the system's limit of open files allows; it is raised first.
+pub fn settings(config: &Config) -> Settings {
     let open_files = playhouse_actors::raise_open_files();
     let mut settings = config.settings();
     if open_files > 0 {
@@ -111,11 +120,7 @@ pub fn run(
             ports = tumip.max_users;
         }
         let live = &settings.live;
-        let recordings = live
-            .recording
-            .as_ref()
-            .map_or(0, |limits| limits.max_recordings);
-        let live = (recordings + live.sources.len()) * FILES_A_CHANNEL;
+        let live = (live.recording.max_recordings + live.sources.len()) * FILES_A_CHANNEL;
         let reserved = RESERVED_FILES + live + settings.files.max_moving * FILES_A_TRANSFER + ports;
         let most = files.saturating_sub(reserved).max(1);
         if most < settings.max_connections {
@@ -127,6 +132,19 @@ pub fn run(
             settings.max_connections = most;
         }
     }
+    settings
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A port that can't be bound, a ready file that can't be written.
+pub fn run(
+    config: &Config,
+    catalogue: Catalogue,
+    ready_file: Option<&Path>,
+) -> Result<(), ServeError> {
+    let settings = settings(config);
     let system = System::new();
     let house = system.block_on(async { House::open(&settings, catalogue) })?;
     let supervisor = house.supervisor.clone();
@@ -140,7 +158,7 @@ pub fn run(
         actix_rt::spawn(listen(close, census, supervisor));
         io::Result::Ok(())
     })?;
-    show::print(show::services_table(&house.services))?;
+    show::print(show::services_table(&house.services, &settings.services))?;
     if let Some(path) = ready_file {
         write_ready_file(path, &house).map_err(|source| ServeError::ReadyFile {
             path: path.to_owned(),

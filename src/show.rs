@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{ContentArrangement, Table};
-use playhouse_actors::Service;
+use playhouse_actors::{Service, TcpService};
 use playhouse_media::{Catalogue, Clip};
 use playhouse_storage::StoredFile;
 use serde_json::json;
@@ -33,7 +33,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// Which service listens where, what it is, and how to connect.
-pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
+pub fn services_table(services: &[(Service, SocketAddr)], own: &[TcpService]) -> Table {
     let mut rows = table(&["service", "address", "what it is", "how to connect"]);
     for (service, address) in services {
         let what = match service {
@@ -46,7 +46,10 @@ pub fn services_table(services: &[(Service, SocketAddr)]) -> Table {
             Service::LanAudio => "the sound of the house",
             Service::LanVideo => "takes cameras' pictures",
             Service::Web => "all of it in a browser",
-            Service::House | Service::Other(_) => "",
+            Service::House | Service::Other(_) => {
+                let own = own.iter().find(|own| own.service == *service);
+                own.map_or("", |own| own.about)
+            }
         };
         // From this machine; 0.0.0.0 is no address to connect to.
         let ip = address.ip();

@@ -7,18 +7,22 @@ use bytes::Bytes;
 use playhouse_media::Plan;
 use playhouse_protocols::chatroom::{self as wire, ClientMessage};
 use playhouse_protocols::wire::Step;
-use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
+use rsa::pkcs8::LineEnding;
 use rsa::traits::PublicKeyParts;
 
+use crate::bridge::TRIES_OF_ONE;
 use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
-use crate::language::{Language, ListChange};
+use crate::interpreter::Decipher;
+use crate::language::{Language, ListChange, Padding, Secrecy};
 use crate::library::{Find, VideoNames};
 use crate::link::{Link, Parting};
 use crate::lobby::Say;
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
+use crate::slots::Slots;
 use crate::streamer::Show;
 use crate::viewing::{Showing, Title};
 
@@ -28,12 +32,17 @@ const MIN_KEY_BYTES: usize = 64;
 /// The protocol has no word for an error; after so many it is let go.
 const MAX_FAULTS: u32 = 20;
 
+/// The longest list that people of other services are in, in bytes: what old clients read with one `recv`.
+const MAX_LIST: usize = 1024;
+
 /// The actor of one chatroom connection.
 pub struct ChatroomConnection {
     guest: Guest,
     decoder: wire::Decoder,
     /// Whether the list of people has come, which is the first thing that a newcomer gets.
     listed: bool,
+    /// Places for what the house tries to read.
+    tries: Slots,
 }
 
 impl ChatroomConnection {
@@ -42,6 +51,7 @@ impl ChatroomConnection {
             guest: Guest::new(link, rooms),
             decoder: wire::Decoder::new(),
             listed: false,
+            tries: Slots::new(TRIES_OF_ONE),
         }
     }
 
@@ -76,8 +86,10 @@ impl ChatroomConnection {
                     but: None,
                     wire: Bytes::copy_from_slice(message),
                     messages: 1,
+                    plain: None,
                     receipt: self.guest.link.receipt(),
                 });
+                self.overheard(message);
             }
             ClientMessage::ListVideos => self.list(ctx),
             ClientMessage::VideoName(name) if self.guest.is_watching() => {
@@ -89,6 +101,29 @@ impl ChatroomConnection {
             // Where a client stands matters to the decoder alone: everyone hears everything.
             ClientMessage::EnterChat | ClientMessage::LeaveChat => {}
         }
+    }
+
+    /// Has tried whether the house can read it, for somebody of another service.
+    fn overheard(&mut self, message: &[u8]) {
+        let (Some(bridge), Some(from)) = (&self.guest.rooms.bridge, self.guest.person()) else {
+            return;
+        };
+        let Some((office, modulus)) = bridge.office(Service::Chatroom) else {
+            return;
+        };
+        let block = wire::block(message);
+        if block.len() != modulus.block() {
+            return;
+        }
+        let decipher = Decipher {
+            from,
+            floor: self.guest.rooms.floor.clone(),
+            block: block.to_vec(),
+            hint: None,
+            places: None,
+        };
+        // The protocol has no word for it if there are too many; they are counted.
+        let _ = office.decipher(&self.tries, decipher);
     }
 
     fn introduce(&mut self, pem: &str, ctx: &mut Context<Self>) {
@@ -180,7 +215,22 @@ impl ChatroomConnection {
 pub const LANGUAGE: Language = Language {
     service: Service::Chatroom,
     people: Some(encode_list),
+    secrecy: Some(&SECRECY),
     ..Language::plain(Service::Chatroom)
+};
+
+/// How its people's keys are used.
+static SECRECY: Secrecy = Secrecy {
+    padding: Padding::Pkcs1,
+    // As long as the keys that people have, or old clients would lose their place in what they read.
+    bits: 1024,
+    file: "chatroom_stand_ins.pem",
+    pem: |key| key.to_pkcs1_pem(LineEnding::LF).ok(),
+    parse: |pem| rsa::RsaPublicKey::from_pkcs1_pem(pem.trim_end()).ok(),
+    opening: |from| format!("{from}: "),
+    wire: |_, block| wire::chat(block),
+    list_bytes: |_| MAX_LIST - wire::people(b"").len(),
+    lists_anew: true,
 };
 
 /// `URIF`, as the lobby's list changes; it has no place for the names of who came and went.
@@ -204,7 +254,7 @@ impl Conversation for ChatroomConnection {
     }
 
     // Its commands wait for the list of people, which comes by way of the floor.
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {}
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         let mut at = 0;
@@ -279,18 +329,4 @@ impl Handler<Show> for ChatroomConnection {
     }
 }
 
-impl Handler<Dismiss> for ChatroomConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for ChatroomConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(ChatroomConnection: Dismiss, Observe);

@@ -9,6 +9,8 @@ use std::net::{SocketAddr, UdpSocket};
 use actix::Message;
 use bytes::{Buf, Bytes};
 
+use crate::traffic;
+
 /// Datagrams taken with one call.
 pub const BATCH: usize = 64;
 /// Room for the largest datagram there is, in bytes.
@@ -126,6 +128,7 @@ impl Inbox {
                 Err(_) => break,
             }
         }
+        traffic::came(self.came.iter().map(|(length, _)| length).sum());
         Ok(())
     }
 
@@ -266,6 +269,7 @@ impl Outbox {
         let Some(first) = self.letters.front_mut() else {
             return;
         };
+        traffic::went(length + first.head.len());
         self.bytes -= length;
         if length > first.each {
             self.splits = 0;

@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub(crate) outbox: Outbox,
     refusals: Refusals,
     rates: Rates,
+    /// Sessions that were begun.
+    begun: u64,
     received: u64,
     /// Somebody found no place to move a file since the last look.
     is_crowded: bool,
@@ -108,6 +110,7 @@ impl Endpoint {
             outbox: Outbox::new(),
             refusals: Refusals::default(),
             rates: Rates::new(gate.allow.clone(), gate.settings.packets_per_s),
+            begun: 0,
             received: 0,
             is_crowded: false,
             swept: Instant::now(),
@@ -275,6 +278,7 @@ impl Endpoint {
             address: from,
         };
         self.gate.admit(roster, row, false);
+        self.begun += 1;
         Ok(())
     }
 
@@ -522,6 +526,7 @@ impl Handler<Observe> for Endpoint {
         let (uploads, downloads) = roster.counts();
         Observation::Endpoint {
             sessions: roster.sessions.len(),
+            begun: self.begun,
             uploads,
             downloads,
             received: self.received,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::time::Instant;
 
+use crate::inbox::{Fate, Sender};
 use crate::lobby::{Leave, Lobby, Restore};
 use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
 use crate::watch::Post;
@@ -53,6 +54,27 @@ pub struct Tell {
     pub service: Service,
     pub person: u64,
     pub heard: Heard,
+}
+
+/// Words of another service for one person, unless that one is behind: they are what can be missed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Hand {
+    pub service: Service,
+    pub person: u64,
+    pub heard: Vec<Heard>,
+    /// Who wants to know what becomes of it.
+    pub sender: Option<Sender>,
+    /// Dropped when it is handed over.
+    pub receipt: Option<Receipt>,
+}
+
+/// All of `service` on this core were handed words: their sender goes on when the crowd has caught up.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Handed {
+    pub service: Service,
+    pub receipt: Receipt,
 }
 
 /// `person` has fallen behind with reading, or has caught up.
@@ -125,6 +147,8 @@ pub struct Floor {
     number: usize,
     lobby: Post<Lobby>,
     rooms: HashMap<Service, Room>,
+    /// Words of other services that somebody who was behind did not get.
+    passed_over: u64,
 }
 
 impl Floor {
@@ -134,6 +158,30 @@ impl Floor {
             number,
             lobby,
             rooms: HashMap::new(),
+            passed_over: 0,
+        }
+    }
+
+    /// Keeps a receipt while more than half of the people of `service` are behind.
+    fn hold(
+        &mut self,
+        service: Service,
+        but: Option<u64>,
+        receipt: Receipt,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(room) = self.rooms.get_mut(&service) else {
+            return;
+        };
+        if room.crowd_is_behind(but) {
+            if room.held.is_empty() {
+                ctx.run_later(PATIENCE, move |this, ctx| this.release_old(service, ctx));
+            }
+            room.held.push_back(Held {
+                until: Instant::now() + PATIENCE,
+                but,
+                _receipt: receipt,
+            });
         }
     }
 
@@ -198,18 +246,43 @@ impl Handler<Announce> for Floor {
                 seated.seat.do_send(announce.heard.clone());
             }
         }
-        if let Some(receipt) = announce.receipt
-            && room.crowd_is_behind(announce.but)
-        {
-            if room.held.is_empty() {
-                ctx.run_later(PATIENCE, move |this, ctx| this.release_old(service, ctx));
-            }
-            room.held.push_back(Held {
-                until: Instant::now() + PATIENCE,
-                but: announce.but,
-                _receipt: receipt,
-            });
+        if let Some(receipt) = announce.receipt {
+            self.hold(service, announce.but, receipt, ctx);
         }
+    }
+}
+
+impl Handler<Hand> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, hand: Hand, _: &mut Context<Self>) {
+        let room = self.rooms.get(&hand.service);
+        let seat =
+            room.and_then(|room| Some((room, room.seats.get(*room.index.get(&hand.person)?)?)));
+        let fate = match seat {
+            None => Fate::Nobody,
+            Some((room, _)) if room.behind.contains(&hand.person) => {
+                self.passed_over += hand.heard.len() as u64;
+                Fate::GivenUp
+            }
+            Some((_, seated)) => {
+                for heard in hand.heard {
+                    seated.seat.do_send(heard);
+                }
+                Fate::Arrived
+            }
+        };
+        if let Some(sender) = hand.sender {
+            sender.tell(fate);
+        }
+    }
+}
+
+impl Handler<Handed> for Floor {
+    type Result = ();
+
+    fn handle(&mut self, Handed { service, receipt }: Handed, ctx: &mut Context<Self>) {
+        self.hold(service, None, receipt, ctx);
     }
 }
 
@@ -266,6 +339,7 @@ impl Handler<Observe> for Floor {
             seats: self.rooms.values().map(|room| room.seats.len()).sum(),
             behind: self.rooms.values().map(|room| room.behind.len()).sum(),
             held: self.rooms.values().map(|room| room.held.len()).sum(),
+            passed_over: self.passed_over,
         }
     }
 }

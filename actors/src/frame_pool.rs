@@ -24,6 +24,8 @@ const SHELF: usize = 16;
 const SHELF_TIME: Duration = Duration::from_secs(10);
 /// Pictures of so many rows are large.
 const LARGE: u32 = 720;
+/// How much less than the event loops a thread may claim that can wait for frames, too (nice value).
+const GIVES_WAY: i32 = 12;
 /// How much less than the event loops the threads may claim (nice value).
 const NICENESS: i32 = 5;
 
@@ -264,9 +266,20 @@ fn encode_tasks(tasks: &Receiver<EncodeTask>, quality: u8, cache: &FrameCache) {
 
 /// Lets the event loops go first. On Linux the nice value belongs to the thread.
 pub fn be_nice() {
+    set_nice(NICENESS);
+}
+
+/// Lets everything else go first, as far as the machine is busy.
+pub fn give_way() {
+    set_nice(GIVES_WAY);
+}
+
+fn set_nice(nice: i32) {
     #[cfg(target_os = "linux")]
     // SAFETY: takes and returns plain integers; a refusal changes nothing and is no harm.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice);
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
 }

@@ -1,13 +1,23 @@
 //! Names that nobody else in the house has.
 
 /// `wanted` if it is not taken, else a free one of `wanted-2`, `wanted-3`, … Merged lists separate names
-/// with commas, so names have none.
-pub fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+/// with commas, so names have none; and `@` and the name of a service behind a name says that it is
+/// somebody of that service, so nobody takes that along.
+pub fn free_name(
+    wanted: &str,
+    is_service: impl Fn(&str) -> bool,
+    is_taken: impl Fn(&str) -> bool,
+) -> String {
     let spaced = wanted.replace(',', " ");
-    let wanted = match spaced.trim() {
-        "" => "guest",
-        name => name,
-    };
+    let mut wanted = spaced.trim();
+    while let Some((name, ending)) = wanted.rsplit_once('@')
+        && is_service(ending.trim_start())
+    {
+        wanted = name.trim_end();
+    }
+    if wanted.is_empty() {
+        wanted = "guest";
+    }
     if !is_taken(wanted) {
         return wanted.to_owned();
     }
@@ -39,7 +49,8 @@ mod tests {
     use super::*;
 
     fn take(names: &mut HashSet<String>, wanted: &str) -> String {
-        let name = free_name(wanted, |name| names.contains(name));
+        let is_service = |ending: &str| matches!(ending, "web" | "chatroom");
+        let name = free_name(wanted, is_service, |name| names.contains(name));
         assert!(names.insert(name.clone()), "{name} was taken");
         name
     }
@@ -52,6 +63,10 @@ mod tests {
         }
         assert_eq!(take(&mut names, " a, b ,"), "a  b");
         assert_eq!(take(&mut names, ","), "guest");
+        assert_eq!(take(&mut names, "bert@web"), "bert");
+        assert_eq!(take(&mut names, "carl@web @ chatroom,"), "carl");
+        assert_eq!(take(&mut names, "@web"), "guest-2");
+        assert_eq!(take(&mut names, "dora@example.org"), "dora@example.org");
     }
 
     proptest! {

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use bytes::Bytes;
+use playhouse_protocols::packetchat::Kind;
+use playhouse_protocols::wire::MAX_NAME_CHARS;
 
+use crate::file_store::draw;
 use crate::house::Rooms;
 use crate::link::{LINGER, LIVE_BYTES, Link, Parting};
-use crate::lobby::{Join, Leave};
+use crate::lobby::{Join, Leave, Speak, To};
 use crate::messages::{Heard, Observation, Person};
-use crate::outbound::Segment;
+use crate::outbound::{Rule, Segment};
 use crate::seat::Seated;
 use crate::streamer::Show;
+use crate::traffic;
 use crate::viewing::{Showing, Viewing};
 
 /// A connection's side of the house.
@@ -61,7 +66,7 @@ impl Guest {
         self.playing.as_ref().is_some_and(Viewing::is_live)
     }
 
-    /// Ends the viewing of a live channel; [`Show::Finish`] follows.
+    /// Ends the viewing of a live channel; `Show::Finish` follows.
     pub fn conclude(&self) {
         if let Some(playing) = &self.playing {
             playing.conclude();
@@ -76,6 +81,7 @@ impl Guest {
     /// So many frames went out.
     pub fn frames_written(&self, frames: u32) {
         if let Some(playing) = &self.playing {
+            traffic::frames_went(frames);
             playing.written(frames);
         }
     }
@@ -120,7 +126,24 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
 
     /// The lobby has given `person` its name and place. Reading is paused and goes on with
     /// [`Link::resume`].
-    fn joined(&mut self, _: &Person, _: &mut Context<Self>) {}
+    fn joined(&mut self, _: &Arc<Person>, _: &mut Context<Self>) {
+        self.link().resume();
+    }
+
+    /// What happens in the house, in a service whose [`Language`](crate::Language) has encoders: it is
+    /// queued as it is. For those that leave `Heard` to [`conversation`](crate::conversation).
+    fn heard(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+        match heard {
+            Heard::Said(wire) => self.push(Segment::new(Rule::Message, wire), ctx),
+            Heard::Presence { wire, .. } => {
+                for wire in wire.iter() {
+                    self.push(Segment::new(Rule::Message, wire.clone()), ctx);
+                }
+            }
+            Heard::ShownOut(why) => self.part(Parting::ShownOut(why.to_string()), ctx),
+            Heard::Words(_) | Heard::Refused(_) => {}
+        }
+    }
 
     /// So many frames went out.
     fn frames_written(&mut self, frames: u32, _: &mut Context<Self>) {
@@ -189,7 +212,51 @@ pub trait Conversation: Actor<Context = Context<Self>> + Unpin {
             .spawn(ctx);
     }
 
-    fn take_place(&mut self, person: &Person, ctx: &mut Context<Self>) {
+    /// Asks the lobby for a place for somebody without a key, who would like to be called `name`; nothing is
+    /// read until it answers. The name that it gives, which may be another one, comes with
+    /// [`joined`](Conversation::joined).
+    fn join_as(&mut self, name: &str, ctx: &mut Context<Self>)
+    where
+        Self: Handler<Heard>,
+    {
+        // Names stand in lines and lists of other services.
+        let name = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+        self.guest().name = name.take(MAX_NAME_CHARS).collect();
+        self.join(String::new(), 0, ctx);
+    }
+
+    /// Says something to everyone in the house, each text a message: UTF-8 without line ends. Nothing is
+    /// read until everyone's queue has it. Who has not joined says nothing.
+    fn speak(&mut self, texts: impl Into<Arc<[Bytes]>>) {
+        self.send_words(texts.into(), None);
+    }
+
+    /// The same to one person alone, whose number is that of [`Person::id`]. Nobody is told if there is no
+    /// such person, or no way to show words to it.
+    fn speak_to(&mut self, person: u64, texts: impl Into<Arc<[Bytes]>>) {
+        let to = To {
+            person,
+            number: draw(Kind::Message),
+            sender: None,
+        };
+        self.send_words(texts.into(), Some(to));
+    }
+
+    #[doc(hidden)]
+    fn send_words(&mut self, texts: Arc<[Bytes]>, to: Option<To>) {
+        let guest = self.guest();
+        if let Some(from) = guest.person() {
+            let receipt = Some(guest.link.receipt());
+            guest.rooms.lobby.do_send(Speak {
+                from,
+                texts,
+                to,
+                receipt,
+            });
+        }
+    }
+
+    fn take_place(&mut self, person: &Arc<Person>, ctx: &mut Context<Self>) {
         let guest = self.guest();
         if !guest.link.is_open() {
             // A full mailbox may have let the first one overtake what asked for the place.
@@ -277,3 +344,51 @@ pub trait Audience: Conversation + Handler<Show> {
 }
 
 impl<A: Conversation + Handler<Show>> Audience for A {}
+
+/// The handlers that most [`Conversation`]s have alike: of `Heard` ([`Conversation::heard`]), `Dismiss`
+/// (which ends the conversation) and `Observe`; or only those that are named.
+///
+/// ```ignore
+/// conversation!(MyConnection);
+/// conversation!(OtherConnection: Dismiss, Observe);
+/// ```
+#[macro_export]
+macro_rules! conversation {
+    ($connection:ty) => {
+        $crate::conversation!($connection: Heard, Dismiss, Observe);
+    };
+    ($connection:ty: $($message:ident),+) => {
+        $($crate::conversation!(@ $message $connection);)+
+    };
+    (@ Heard $connection:ty) => {
+        impl $crate::actix::Handler<$crate::Heard> for $connection {
+            type Result = ();
+
+            fn handle(&mut self, heard: $crate::Heard, ctx: &mut $crate::actix::Context<Self>) {
+                $crate::Conversation::heard(self, heard, ctx);
+            }
+        }
+    };
+    (@ Dismiss $connection:ty) => {
+        impl $crate::actix::Handler<$crate::Dismiss> for $connection {
+            type Result = ();
+
+            fn handle(&mut self, _: $crate::Dismiss, ctx: &mut $crate::actix::Context<Self>) {
+                $crate::Conversation::part(self, $crate::Parting::HouseCloses, ctx);
+            }
+        }
+    };
+    (@ Observe $connection:ty) => {
+        impl $crate::actix::Handler<$crate::Observe> for $connection {
+            type Result = $crate::Observation;
+
+            fn handle(
+                &mut self,
+                _: $crate::Observe,
+                _: &mut $crate::actix::Context<Self>,
+            ) -> $crate::Observation {
+                $crate::Conversation::guest(self).observe()
+            }
+        }
+    };
+}

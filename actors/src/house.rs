@@ -9,9 +9,10 @@ use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use playhouse_media::{Catalogue, FrameCache};
-use playhouse_storage::Lock;
+use playhouse_storage::{Folder, Lock};
 
 use crate::audio_source::Hearers;
+use crate::bridge::Bridge;
 use crate::cameras::Cameras;
 use crate::chat_bot::Bots;
 use crate::crew::Crew;
@@ -23,28 +24,31 @@ use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::frame_pool::FramePool;
 use crate::gate::Gate;
-use crate::history::History;
+use crate::history::{Chronicle, History};
+use crate::house_bot;
 use crate::house_facts::HouseFacts;
 use crate::house_key::{self, HouseKeyError};
 use crate::inbox::Budget;
 use crate::library::Library;
 use crate::listener::{self, Door, Guests, Listener};
-use crate::lobby::{Lobby, Reserve};
+use crate::lobby::{Across, Lobby, Reserve};
 use crate::messages::Service;
 use crate::picture_port::PicturePorts;
 use crate::recordings::{self, Recordings};
 use crate::residents::{
-    keep_floors, keep_lan, keep_library, keep_lobby, keep_sources, keep_uploads, last, told,
+    keep_bridge, keep_floors, keep_history, keep_lan, keep_library, keep_lobby, keep_sources,
+    keep_uploads, last, told,
 };
 use crate::roster::Roster;
-use crate::services::{TcpService, tcp_services};
+use crate::services::{TcpService, languages, tcp_services};
 use crate::settings::{LanAudio, Limits, Pace, Settings};
 use crate::slots::Slots;
+use crate::stand_in::StandIns;
 use crate::storeroom::{self, Storeroom, StoreroomError};
 use crate::studio::Studio;
 use crate::supervisor::{Household, Opened, Rebuilt, Supervisor};
 use crate::watch::{Post, keep};
-use crate::web::{Console, Pulse, Stills, WEB_SESSION};
+use crate::web::{AuthError, Console, Keeper, Pulse, Stills, WEB_SESSION};
 
 /// Threads that wait for the disk for lan_file.
 const FILE_THREADS: usize = 4;
@@ -54,32 +58,34 @@ const COMPLETION: Duration = Duration::from_secs(10);
 /// What every connection of one core can reach.
 pub struct Rooms {
     pub lobby: Post<Lobby>,
-    pub floor: Post<Floor>,
+    pub(crate) floor: Post<Floor>,
     /// Number of the core.
-    pub floor_number: usize,
-    pub library: Post<Library>,
-    pub streams: Slots,
-    pub pace: Pace,
-    pub head_start: Duration,
-    pub limits: Arc<Limits>,
-    pub legacy_gap: Duration,
-    pub chatroom_key: Bytes,
-    pub studio: Arc<Studio>,
-    pub picture_ports: Arc<PicturePorts>,
+    pub(crate) floor_number: usize,
+    pub(crate) library: Post<Library>,
+    pub(crate) streams: Slots,
+    pub(crate) pace: Pace,
+    pub(crate) head_start: Duration,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) legacy_gap: Duration,
+    pub(crate) chatroom_key: Bytes,
+    pub(crate) studio: Arc<Studio>,
+    pub(crate) picture_ports: Arc<PicturePorts>,
     /// A question in tumip that is shorter than it says is complete after so much silence.
-    pub quiet: Duration,
-    pub bots: Bots,
+    pub(crate) quiet: Duration,
+    pub(crate) bots: Bots,
     /// Where lan_file learns what it offers.
-    pub offer: Post<FileOffer>,
+    pub(crate) offer: Post<FileOffer>,
     pub history: Post<History>,
+    /// What makes one room of all services, if they are one.
+    pub(crate) bridge: Option<Arc<Bridge>>,
     /// Threads that read what lan_file sends, as far as it is not in memory.
-    pub readers: Crew,
-    pub hearers: Hearers,
+    pub(crate) readers: Crew,
+    pub(crate) hearers: Hearers,
     /// Buffers that wait for a listener who is too slow for the sound.
-    pub sound_backlog: usize,
-    pub cameras: Cameras,
+    pub(crate) sound_backlog: usize,
+    pub(crate) cameras: Cameras,
     /// What the web service reaches, if it is on.
-    pub console: Option<Arc<Console>>,
+    pub(crate) console: Option<Arc<Console>>,
 }
 
 /// Why the house can't open.
@@ -93,6 +99,8 @@ pub enum StartError {
     },
     #[error("server.data_dir: {0}")]
     Key(#[from] HouseKeyError),
+    #[error("server.data_dir: {0}")]
+    Auth(#[from] AuthError),
     #[error("server.data_dir: {0}")]
     Storeroom(#[from] StoreroomError),
     #[error("no more threads: {0}")]
@@ -111,7 +119,11 @@ pub struct House {
     arbiters: Vec<Arbiter>,
     // A bot may hold up its thread: nobody waits for it.
     _bots: Arbiter,
+    // Nor for what nobody hears any more.
+    _interpreters: Vec<Arbiter>,
     studio: Arc<Studio>,
+    chronicle: Chronicle,
+    folder: Folder,
 }
 
 impl House {
@@ -154,10 +166,7 @@ impl House {
             }
             None => None,
         };
-        let chatroom_key = match settings.chatroom {
-            Some(_) => house_key::public_pem(&settings.data_dir)?,
-            None => Bytes::new(),
-        };
+        let (chatroom_key, bridge) = keys(settings)?;
         let cache = Arc::new(FrameCache::new(settings.cache_bytes));
         let pool = FramePool::start(settings.arbiters.max(1), settings.jpeg_quality, cache)
             .map_err(StartError::Threads)?;
@@ -173,10 +182,45 @@ impl House {
         let mut household = Household {
             floors: handles.iter().map(|_| Post::default()).collect(),
             studio: Some(studio.clone()),
+            bridge: bridge.clone(),
             ..Household::default()
         };
+        let bots = Bots {
+            arbiter: bots_arbiter.handle(),
+            maker: settings.bot.clone(),
+            facts: HouseFacts {
+                lobby: household.lobby.clone(),
+                library: household.library.clone(),
+                files: household.files.clone(),
+                studio: studio.clone(),
+            },
+            time_limit: settings.bot_time_limit,
+        };
+        let across = bridge.map(|bridge| Across {
+            bot: house_bot::person(&bridge.stand_ins),
+            answers: household.bot.clone(),
+            bridge,
+        });
+        let interpreters: Vec<Arbiter> = across
+            .iter()
+            .flat_map(|across| across.bridge.offices())
+            .map(|_| Arbiter::try_new())
+            .collect::<io::Result<_>>()
+            .map_err(StartError::Threads)?;
+        let annals = storeroom.chronicle.annals(household.history.clone());
         keep_floors(&household, &handles, &supervisor);
-        keep_lobby(&household, &handles, &supervisor, settings);
+        keep_history(&household, &handles, &supervisor, &storeroom.chronicle);
+        if let Some(across) = &across {
+            keep_bridge(
+                &household,
+                &handles,
+                &interpreters,
+                &supervisor,
+                across,
+                &bots,
+            );
+        }
+        keep_lobby(&household, &handles, &supervisor, settings, across, annals);
         keep_sources(
             &mut household,
             &handles,
@@ -211,17 +255,6 @@ impl House {
         let tumip = settings.tumip.clone().unwrap_or_default();
         let picture_ports = Arc::new(PicturePorts::new(settings.bind, &tumip));
         household.picture_ports = Some(picture_ports.clone());
-        let bots = Bots {
-            arbiter: bots_arbiter.handle(),
-            maker: settings.bot.clone(),
-            facts: HouseFacts {
-                lobby: household.lobby.clone(),
-                library: household.library.clone(),
-                files: household.files.clone(),
-                studio: studio.clone(),
-            },
-            time_limit: settings.bot_time_limit,
-        };
         let hearers = Hearers::default();
         keep_lan(
             &mut household,
@@ -238,23 +271,27 @@ impl House {
         let readers = settings.lan_file.as_ref().map_or(0, |_| FILE_THREADS);
         let readers = Crew::start("file", readers, || {}).map_err(StartError::Threads)?;
         let cameras = Cameras::start(settings).map_err(StartError::Threads)?;
-        let console = settings.web.as_ref().map(|web| {
-            Arc::new(Console {
+        let console = match &settings.web {
+            Some(web) => Some(Arc::new(Console {
+                keeper: Keeper::open(web, &settings.data_dir)?,
                 settings: web.clone(),
                 data_dir: settings.data_dir.clone(),
+                plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
                 supervisor: supervisor.clone(),
                 lobby: household.lobby.clone(),
                 library: household.library.clone(),
                 files: household.files.clone(),
                 offer: household.offer.clone(),
+                lan_file: settings.lan_file.as_ref().map(|file| file.offer.clone()),
                 shelves: storeroom.shelves.clone(),
                 studio: studio.clone(),
                 pulse: Pulse::default(),
                 stills: Stills::new(settings.jpeg_quality),
                 uploads: household.uploads.clone(),
-            })
-        });
+            })),
+            None => None,
+        };
         let cores: Arc<[(ArbiterHandle, Arc<Rooms>)]> = handles
             .iter()
             .zip(&household.floors)
@@ -277,6 +314,7 @@ impl House {
                     bots: bots.clone(),
                     offer: household.offer.clone(),
                     history: household.history.clone(),
+                    bridge: household.bridge.clone(),
                     readers: readers.clone(),
                     hearers: hearers.clone(),
                     sound_backlog,
@@ -288,11 +326,13 @@ impl House {
             .collect();
 
         let mut services = Vec::new();
+        let storage = storeroom.shelves.folder.clone();
         let Storeroom {
             lock,
             shelves,
             sessions,
             transfers,
+            chronicle,
         } = storeroom;
         let moving = Slots::new(settings.files.max_moving);
         let (web, transfers) = transfers
@@ -384,7 +424,10 @@ impl House {
             _lock: lock,
             arbiters,
             _bots: bots_arbiter,
+            _interpreters: interpreters,
             studio,
+            chronicle,
+            folder: storage,
         })
     }
 
@@ -394,10 +437,37 @@ impl House {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
+        if let Err(error) = self.chronicle.close(&self.folder) {
+            tracing::error!(%error, "the last words of the history are not written down");
+        }
         if let Some(recordings) = &self.studio.recordings {
             recordings.complete(COMPLETION);
         }
     }
+}
+
+/// What chatroom greets with, and the keys of those who stand in for people of other services; what is
+/// missing is made at once.
+fn keys(settings: &Settings) -> Result<(Bytes, Option<Arc<Bridge>>), HouseKeyError> {
+    let folder = &settings.data_dir;
+    std::thread::scope(|scope| {
+        let greeting = settings
+            .chatroom
+            .map(|_| scope.spawn(|| house_key::public_pem(folder)));
+        let bridge = match settings.bridge {
+            true => Some(Arc::new(Bridge::new(StandIns::open(
+                folder,
+                &languages(settings),
+            )?))),
+            false => None,
+        };
+        let lost = |_| HouseKeyError::Generate("its thread panicked".to_owned());
+        let greeting = match greeting {
+            Some(greeting) => greeting.join().map_err(lost)??,
+            None => Bytes::new(),
+        };
+        Ok((greeting, bridge))
+    })
 }
 
 /// What live channels have in common. What killed servers left of recordings is removed.
@@ -413,7 +483,7 @@ fn studio(settings: &Settings) -> Arc<Studio> {
             tracing::warn!(folder = %folder.display(), %error, "unfinished recordings can't be removed");
         }
     }
-    let recording = live.recording.clone();
-    let recordings = recording.map(|limits| Arc::new(Recordings::new(folder.clone(), limits)));
+    let recordings = Recordings::new(folder.clone(), live.recording.clone());
+    let recordings = Some(Arc::new(recordings));
     Arc::new(Studio::new(live.linger, live.chatroom_frames, recordings))
 }

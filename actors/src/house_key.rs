@@ -1,4 +1,5 @@
-//! The key pair that chatroom greets with: made once, kept in the data folder.
+//! The key pairs of the house, that chatroom greets with and that stand-ins share: made once, kept in the
+//! data folder.
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,8 +11,19 @@ use rsa::pkcs1::EncodeRsaPublicKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rsa::rand_core::OsRng;
 
-const FILE: &str = "chatroom_key.pem";
-const BITS: usize = 2048;
+/// What chatroom greets with.
+const GREETING: KeyFile = KeyFile {
+    name: "chatroom_key.pem",
+    bits: 2048,
+};
+
+/// A key pair of the data folder.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyFile {
+    pub name: &'static str,
+    /// Of one that has to be made.
+    pub bits: usize,
+}
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -31,28 +43,35 @@ pub enum HouseKeyError {
 /// # Errors
 /// The file can't be read, written or understood.
 pub fn public_pem(data_dir: &Path) -> Result<Bytes, HouseKeyError> {
-    let path = data_dir.join(FILE);
-    let key = match fs::read_to_string(&path) {
-        Ok(pem) => RsaPrivateKey::from_pkcs8_pem(&pem).map_err(|e| HouseKeyError::Damaged {
-            path,
-            reason: e.to_string(),
-        })?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            tracing::info!(path = %path.display(), "makes the key that chatroom greets with");
-            generate(&path)?
-        }
-        Err(source) => return Err(HouseKeyError::File { path, source }),
-    };
-    let pem = key
+    let pem = key(data_dir, GREETING)?
         .to_public_key()
         .to_pkcs1_pem(LineEnding::LF)
         .map_err(|e| HouseKeyError::Generate(e.to_string()))?;
     Ok(pem.into())
 }
 
-fn generate(path: &Path) -> Result<RsaPrivateKey, HouseKeyError> {
+/// The key pair in `file` of the data folder, which is made if it is missing.
+///
+/// # Errors
+/// The file can't be read, written or understood.
+pub fn key(data_dir: &Path, file: KeyFile) -> Result<RsaPrivateKey, HouseKeyError> {
+    let path = data_dir.join(file.name);
+    match fs::read_to_string(&path) {
+        Ok(pem) => RsaPrivateKey::from_pkcs8_pem(&pem).map_err(|e| HouseKeyError::Damaged {
+            path,
+            reason: e.to_string(),
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            tracing::info!(path = %path.display(), "makes a key");
+            generate(&path, file.bits)
+        }
+        Err(source) => Err(HouseKeyError::File { path, source }),
+    }
+}
+
+fn generate(path: &Path, bits: usize) -> Result<RsaPrivateKey, HouseKeyError> {
     let failed = |e: &dyn std::fmt::Display| HouseKeyError::Generate(e.to_string());
-    let key = RsaPrivateKey::new(&mut OsRng, BITS).map_err(|e| failed(&e))?;
+    let key = RsaPrivateKey::new(&mut OsRng, bits).map_err(|e| failed(&e))?;
     let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| failed(&e))?;
     write_whole(path, pem.as_bytes()).map_err(|source| HouseKeyError::File {
         path: path.to_owned(),
@@ -62,8 +81,9 @@ fn generate(path: &Path) -> Result<RsaPrivateKey, HouseKeyError> {
 }
 
 /// Written beside and renamed, readable by the owner alone: there is never half a key.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("pem.new");
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -84,8 +104,11 @@ mod tests {
         let first = public_pem(dir.path()).unwrap();
         assert!(first.starts_with(b"-----BEGIN RSA PUBLIC KEY-----\n"));
         assert_eq!(public_pem(dir.path()).unwrap(), first);
-        fs::write(dir.path().join(FILE), "no key").unwrap();
+        fs::write(dir.path().join(GREETING.name), "no key").unwrap();
         let error = public_pem(dir.path()).unwrap_err().to_string();
-        assert!(error.contains(FILE) && error.contains("PKCS#8"), "{error}");
+        assert!(
+            error.contains(GREETING.name) && error.contains("PKCS#8"),
+            "{error}"
+        );
     }
 }

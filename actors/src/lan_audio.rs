@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::audio_source::{Hearing, Played};
 use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
-use crate::link::{Link, Parting};
-use crate::messages::{Dismiss, Observation, Observe};
+use crate::link::Link;
+
 use crate::outbound::Segment;
 use crate::pump::Pump;
 use crate::seldom::Seldom;
@@ -115,18 +115,4 @@ impl Handler<Played> for LanAudioConnection {
     }
 }
 
-impl Handler<Dismiss> for LanAudioConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for LanAudioConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(LanAudioConnection: Dismiss, Observe);

@@ -1,6 +1,7 @@
 //! One lan_chat connection: plain lines, which all others read with the sender's address before them
 //! (docs/protocols.md, "lan").
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use playhouse_protocols::wire::Step;
 
 use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
+use crate::language::{Language, Spoken};
 use crate::link::{Link, Parting};
-use crate::lobby::Say;
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::lobby::{Plain, Say};
+use crate::messages::{Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 
@@ -48,12 +50,21 @@ impl LanChatConnection {
         }
     }
 
-    fn say(&mut self, wire: BytesMut, messages: u64) {
+    /// `lines` are where the texts stand in `wire`.
+    fn say(&mut self, wire: BytesMut, lines: &[Range<usize>]) {
+        let wire = wire.freeze();
+        let from = self.guest.person();
+        let is_one_room = self.guest.rooms.bridge.is_some();
+        let plain = from.filter(|_| is_one_room).map(|from| Plain {
+            from,
+            texts: lines.iter().map(|line| wire.slice(line.clone())).collect(),
+        });
         self.guest.rooms.lobby.do_send(Say {
             service: Service::LanChat,
-            but: self.guest.person(),
-            wire: wire.freeze(),
-            messages,
+            but: from,
+            wire,
+            messages: lines.len() as u64,
+            plain,
             receipt: self.guest.link.receipt(),
         });
     }
@@ -83,14 +94,32 @@ impl LanChatConnection {
             return;
         };
         let (mut all, used) = (BytesMut::new(), text.0.len());
-        wire::encode_text(&mut all, &self.prefix, text);
-        self.say(all, 1);
+        let line = wire::encode_text(&mut all, &self.prefix, text);
+        self.say(all, &[line]);
         unread.drain(..used);
         if !unread.is_empty() {
             self.guest.link.give_unread(unread);
             self.expect_quiet(ctx);
         }
     }
+}
+
+/// How its people are told what happens.
+pub const LANGUAGE: Language = Language {
+    words: Some(encode_words),
+    ..Language::plain(Service::LanChat)
+};
+
+/// Lines, with the name of who speaks where an address stands otherwise.
+fn encode_words(spoken: &Spoken<'_>) -> Bytes {
+    let prefix = format!("<{}> ", spoken.from.name);
+    let mut all = BytesMut::new();
+    for text in spoken.texts {
+        all.extend_from_slice(prefix.as_bytes());
+        all.extend_from_slice(text);
+        all.extend_from_slice(b"\n");
+    }
+    all.freeze()
 }
 
 impl Actor for LanChatConnection {
@@ -108,21 +137,20 @@ impl Conversation for LanChatConnection {
         &mut self.guest
     }
 
-    fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {
+    fn joined(&mut self, _: &Arc<Person>, ctx: &mut Context<Self>) {
         self.welcome(ctx);
         self.guest.link.resume();
     }
 
     fn received(&mut self, input: &[u8], ctx: &mut Context<Self>) -> usize {
         self.disturbed(ctx);
-        let (mut at, mut messages, mut all) = (0, 0, BytesMut::new());
+        let (mut at, mut lines, mut all) = (0, Vec::new(), BytesMut::new());
         while let Step::Got { message, used } = wire::decode_text(&input[at..]) {
-            wire::encode_text(&mut all, &self.prefix, message);
+            lines.push(wire::encode_text(&mut all, &self.prefix, message));
             at += used;
-            messages += 1;
         }
-        if messages > 0 {
-            self.say(all, messages);
+        if !lines.is_empty() {
+            self.say(all, &lines);
         }
         if at < input.len() {
             self.expect_quiet(ctx);
@@ -153,18 +181,4 @@ impl Handler<Heard> for LanChatConnection {
     }
 }
 
-impl Handler<Dismiss> for LanChatConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for LanChatConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(LanChatConnection: Dismiss, Observe);

@@ -17,7 +17,7 @@ use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
 use crate::link::{Link, Parting};
 use crate::live_channel::{LiveFrame, Publish};
-use crate::messages::{Dismiss, Observation, Observe};
+
 use crate::pump::Pump;
 use crate::slots::Slot;
 use crate::studio::Feed;
@@ -211,18 +211,4 @@ impl Conversation for LanVideoConnection {
     }
 }
 
-impl Handler<Dismiss> for LanVideoConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for LanVideoConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(LanVideoConnection: Dismiss, Observe);

@@ -63,17 +63,20 @@ pub struct Secrecy {
     pub bits: usize,
     /// The file in the data folder that what these keys share is kept in.
     pub file: &'static str,
-    /// A public key as lists show it, from the PEM or the line end behind it back to the key.
-    pub parse: fn(&str) -> Option<RsaPublicKey>,
-    /// … and to the PEM that lists show.
+    /// A public key as lists show it, …
     pub pem: fn(&RsaPublicKey) -> Option<String>,
-    /// What the first text of somebody says before it, where the protocol names no sender.
+    /// … and back.
+    pub parse: fn(&str) -> Option<RsaPublicKey>,
+    /// What stands before the words of the person shown under this name, where the protocol has no other
+    /// place for it.
     pub opening: fn(&str) -> String,
-    /// One encrypted block from the person shown under this name, as a whole message.
+    /// One block of the person shown under this name, as a whole message.
     pub wire: fn(&str, &[u8]) -> Bytes,
-    /// Bytes that the list of people may have, so that people of other services still fit; `name` is what
-    /// stands beside it.
-    pub list_bytes: fn(&[u8]) -> usize,
+    /// Bytes of people that a list may have so that every client can read it, beside names of so many
+    /// bytes: people of other services are left out beyond it.
+    pub list_bytes: fn(usize) -> usize,
+    /// Whether a list may go out though nobody has come or gone.
+    pub lists_anew: bool,
 }
 
 /// What makes a text as long as a block, so that the same text never looks the same twice.

@@ -6,10 +6,12 @@
 //! [`Outbound`] → socket. docs/architecture.md draws both.
 
 mod audio_source;
+mod bridge;
 mod cameras;
 mod channel;
 mod chat_bot;
 mod chatroom;
+mod cipher;
 mod courier;
 mod crew;
 mod datagrams;
@@ -26,9 +28,11 @@ mod gate;
 mod guest;
 mod history;
 mod house;
+mod house_bot;
 mod house_facts;
 mod house_key;
 mod inbox;
+mod interpreter;
 mod lan_audio;
 mod lan_chat;
 mod lan_file;
@@ -45,6 +49,7 @@ mod live_source;
 #[cfg(test)]
 mod live_supervision_tests;
 mod lobby;
+mod lobby_messages;
 mod locks;
 mod memory;
 mod messages;
@@ -59,6 +64,7 @@ mod recorder;
 mod recordings;
 mod refusals;
 mod residents;
+mod room;
 mod roster;
 mod seat;
 mod seldom;
@@ -70,18 +76,26 @@ mod settings;
 mod slots;
 mod socket;
 mod sound_queue;
+mod speech;
+mod stand_in;
 mod storeroom;
+mod strangers;
 mod streamer;
 mod studio;
 #[cfg(test)]
 mod supervision_tests;
 mod supervisor;
+mod traffic;
 mod tumip;
 mod upload;
 mod videochat;
 mod viewing;
 mod watch;
 mod web;
+mod words;
+
+// For what `conversation!` writes, and for those who write connections outside.
+pub use actix;
 
 pub use audio_source::AudioSource;
 pub use channel::Channel;
@@ -93,15 +107,20 @@ pub use file_offer::FileOffer;
 pub use file_store::{FileStore, draw_file_number};
 pub use floor::Floor;
 pub use follower::Follower;
+pub use guest::{Audience, Conversation, Guest};
 pub use history::{History, Recall, Remembered};
-pub use house::{House, StartError};
+pub use house::{House, Rooms, StartError};
+pub use house_bot::HouseBot;
 pub use house_facts::HouseFacts;
+pub use interpreter::Interpreter;
 pub use lan_audio::LanAudioConnection;
 pub use lan_chat::LanChatConnection;
 pub use lan_file::LanFileConnection;
 pub use lan_video::LanVideoConnection;
+pub use language::{Language, ListChange, ListEncoder, Spoken, WordsEncoder};
 pub use library::Library;
-pub use listener::Listener;
+pub use link::{Link, Parting};
+pub use listener::{Listener, Welcome};
 pub use live_channel::{Live as LiveEvent, LiveChannel, LiveFrame};
 pub use live_source::LiveSource;
 pub use lobby::{Everyone, Lobby, ShowOut, Speak, To};
@@ -110,7 +129,9 @@ pub use messages::*;
 pub use outbound::{Outbound, Overflow, Rule, Segment};
 pub use picture_port::PicturePort;
 pub use playhouse_protocols::packetchat::MAX_FILE_NAME;
+pub use pump::Pump;
 pub use recorder::Recorder;
+pub use services::TcpService;
 pub use session::Session;
 pub use settings::{
     FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, SAMPLE,
@@ -123,4 +144,7 @@ pub use tumip::TumipConnection;
 pub use upload::Upload;
 pub use videochat::VideochatConnection;
 pub use watch::{Post, panic_message};
-pub use web::{HttpConnection, WebConnection};
+pub use web::{
+    AuthError, HttpConnection, MAX_PASSWORD, PasswordError, WebConnection, check_password_hash,
+    hash_password,
+};

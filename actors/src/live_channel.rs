@@ -44,11 +44,26 @@ pub struct LiveFrame {
 #[rtype(result = "()")]
 pub struct Publish(pub LiveFrame);
 
+/// Whether the channel is recorded, whatever the configuration says, until it is off air. Says whether it
+/// is.
+#[derive(Message)]
+#[rtype(result = "Result<bool, NotRecorded>")]
+pub struct Record(pub bool);
+
+/// Why a channel is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRecorded {
+    #[error("the channel is off air")]
+    OffAir,
+    #[error("as many channels are recorded as may be at once")]
+    NoPlace,
+}
+
 /// What those who follow a channel are told.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub enum Live {
-    /// To be answered with [`Taken`].
+    /// To be answered with `Taken`.
     Frame(LiveFrame),
     /// The channel is off air; nothing follows.
     Ended,
@@ -163,6 +178,8 @@ pub struct LiveChannel {
     newest: Option<LiveFrame>,
     recorder: Option<Addr<Recorder>>,
     record_again: Option<SpawnHandle>,
+    /// What an admin has said about it since it is on air.
+    recording: Option<bool>,
     viewers: HashMap<u64, Viewer>,
     frames: u64,
     /// Frames that viewers missed, all together.
@@ -186,6 +203,7 @@ impl LiveChannel {
             newest: None,
             recorder: None,
             record_again: None,
+            recording: None,
             viewers: HashMap::new(),
             frames: 0,
             missed: 0,
@@ -204,7 +222,9 @@ impl LiveChannel {
 
     /// Has itself recorded, if it should be and isn't.
     fn record(&mut self, ctx: &mut Context<Self>) {
-        let Some(recordings) = self.studio.recordings.clone().filter(|_| self.on_air) else {
+        let recordings = self.studio.recordings.clone();
+        let wanted = |all| self.on_air && self.recording.unwrap_or(all);
+        let Some(recordings) = recordings.filter(|recordings| wanted(recordings.all())) else {
             return;
         };
         if !self.is_recorded() {
@@ -217,6 +237,13 @@ impl LiveChannel {
             this.record_again = None;
             this.record(ctx);
         }));
+    }
+
+    fn stop_recording(&mut self, ctx: &mut Context<Self>) {
+        self.forget_timer(ctx);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.do_send(Live::Ended);
+        }
     }
 
     /// A timer that is left would keep a channel that nobody needs.
@@ -249,6 +276,7 @@ impl LiveChannel {
         let (frames, missed) = (self.frames, self.missed);
         tracing::info!(channel = %self.name, frames, missed, "live channel off air");
         self.studio.set_on_air(&self.name, self.id, false);
+        self.recording = None;
         for viewer in self.viewers.drain().map(|(_, viewer)| viewer) {
             viewer.seat.do_send(Live::Ended);
         }
@@ -284,6 +312,30 @@ impl Handler<Publish> for LiveChannel {
             self.missed += u64::from(viewer.behind);
         }
         self.newest = Some(frame);
+    }
+}
+
+impl Handler<Record> for LiveChannel {
+    type Result = Result<bool, NotRecorded>;
+
+    fn handle(&mut self, Record(on): Record, ctx: &mut Context<Self>) -> Self::Result {
+        if !self.on_air {
+            return Err(NotRecorded::OffAir);
+        }
+        let before = self.recording.replace(on);
+        if !on {
+            self.stop_recording(ctx);
+            return Ok(false);
+        }
+        self.record(ctx);
+        if !self.is_recorded() {
+            // Not later, either, when nobody expects it any more.
+            self.recording = before;
+            self.forget_timer(ctx);
+            self.record(ctx);
+            return Err(NotRecorded::NoPlace);
+        }
+        Ok(true)
     }
 }
 

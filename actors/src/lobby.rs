@@ -6,7 +6,7 @@
 //! list takes at `lobby.presence_mb_s`, goes out as one. A list shows the house as it is; the names
 //! of all who came and went since the last one stand beside it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,167 +15,24 @@ use bytes::Bytes;
 use playhouse_protocols::wire;
 use tokio::time::Instant;
 
+use crate::bridge::Bridge;
 use crate::floor::{Announce, Floor, Seat, Tell, Vacate};
 use crate::free_name::free_name;
-use crate::inbox::{Fate, Sender};
-use crate::language::{Language, ListChange, ListEncoder};
-use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service, Words};
+use crate::history::Annals;
+use crate::house_bot::HouseBot;
+use crate::language::Language;
+pub use crate::lobby_messages::*;
+use crate::messages::{Heard, Observation, Observe, Person, Receipt, Service};
+use crate::room::{Neighbours, Present, Room};
 use crate::watch::Post;
+use crate::words::is_bots;
 
-/// Up to so many people, lists are short enough for everyone who comes or goes to have their own.
-const SMALL_PARTY: usize = 8;
-/// Messages to people who left may come for so long.
-const UNDERWAY: Duration = Duration::from_secs(5);
 /// Newcomers who would wait longer for the merged list get one of their own, all together, after this
 /// time or …
 const LONG_WAIT: Duration = Duration::from_millis(50);
 /// … in so many groups while the merged list waits, if that is longer: each list costs memory until its
 /// slowest reader has it.
 const GREETINGS: u32 = 8;
-
-/// A newcomer with a name it would like, a public key, and where to tell it what it hears.
-#[derive(Message)]
-#[rtype(result = "Arc<Person>")]
-pub struct Join {
-    /// Number of the person, drawn by the connection and never used before.
-    pub person: u64,
-    pub service: Service,
-    pub wanted: String,
-    /// PEM, as it is shown to others; empty where people have no keys.
-    pub key: String,
-    /// Bytes of the key's modulus, 0 without a key.
-    pub block: usize,
-    /// Number of the core that the connection lives on.
-    pub floor: usize,
-    pub seat: Recipient<Heard>,
-}
-
-/// Somebody is gone.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Leave {
-    pub person: u64,
-}
-
-/// Somebody says something to all of their service: whole messages in its wire format.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Say {
-    pub service: Service,
-    /// Number of a person who does not hear it: the one who says it, perhaps.
-    pub but: Option<u64>,
-    pub wire: Bytes,
-    pub messages: u64,
-    pub receipt: Receipt,
-}
-
-/// Somebody says something that the house can read, to one or to all others.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Speak {
-    /// Number of the person who speaks.
-    pub from: u64,
-    /// UTF-8 without line ends, each a message; what is not is made so for those who would be harmed.
-    pub texts: Arc<[Bytes]>,
-    /// `None`: all others.
-    pub to: Option<To>,
-    pub receipt: Option<Receipt>,
-}
-
-/// The one person that words are for.
-#[derive(Debug, Clone)]
-pub struct To {
-    pub person: u64,
-    /// The server's number of the message.
-    pub number: u64,
-    /// Who wants to know what becomes of it.
-    pub sender: Option<Sender>,
-}
-
-/// Everyone who is here, by name.
-#[derive(Message)]
-#[rtype(result = "Arc<[Arc<Person>]>")]
-pub struct Everyone;
-
-/// Somebody is shown out, if there is such a person.
-#[derive(Message)]
-#[rtype(result = "bool")]
-pub struct ShowOut {
-    pub person: u64,
-    /// Told to the person, and logged.
-    pub reason: String,
-}
-
-/// The numbers of all people of a service.
-#[derive(Message)]
-#[rtype(result = "Arc<[u64]>")]
-pub struct Who(pub Service);
-
-/// The names of so many people of all services, each with its service, and how many people there are.
-#[derive(Message)]
-#[rtype(result = "(Vec<String>, usize)")]
-pub struct Names(pub usize);
-
-/// The name of a person who understands plain words.
-#[derive(Message)]
-#[rtype(result = "Option<Arc<str>>")]
-pub struct NameOf(pub u64);
-
-/// These names belong to people who were here before a restart and are about to come back.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Reserve(pub Vec<(Arc<str>, u64)>);
-
-/// A floor tells a rebuilt lobby who is here.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Restore {
-    pub person: Arc<Person>,
-    pub floor: usize,
-    pub seat: Recipient<Heard>,
-}
-
-/// A floor was rebuilt: seat its people again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Reseat {
-    pub floor: usize,
-}
-
-/// Merged updates go out.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Publish(Service);
-
-/// Newcomers who have waited long enough get a list.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Greet(Service);
-
-struct Present {
-    person: Arc<Person>,
-    floor: usize,
-    seat: Recipient<Heard>,
-}
-
-struct Room {
-    encode: ListEncoder,
-    reads: bool,
-    people: BTreeMap<u64, Present>,
-    /// The numbers of the people, as long as they are the same.
-    numbers: Option<Arc<[u64]>>,
-    joined: Vec<Arc<str>>,
-    left: Vec<Arc<str>>,
-    /// Lengths of the blocks of people who left: a message to them may be on its way.
-    departed: VecDeque<(Instant, usize)>,
-    /// Those who have no list yet.
-    newcomers: Vec<u64>,
-    /// No list goes out before.
-    next: Instant,
-    /// The time that the last list takes out of the budget.
-    cost: Duration,
-    scheduled: bool,
-}
 
 /// How the lobby merges lists.
 #[derive(Debug, Clone, Copy)]
@@ -185,50 +42,69 @@ pub struct Merging {
     pub budget: u64,
 }
 
+/// What makes one room of all services.
+#[derive(Clone)]
+pub struct Across {
+    pub bridge: Arc<Bridge>,
+    /// The bot as a person, …
+    pub bot: Arc<Person>,
+    /// … and who answers for it.
+    pub answers: Post<HouseBot>,
+}
+
 /// The one lobby.
 pub struct Lobby {
-    floors: Vec<Post<Floor>>,
-    rooms: HashMap<Service, Room>,
+    pub(crate) floors: Vec<Post<Floor>>,
+    pub(crate) rooms: HashMap<Service, Room>,
     names: HashMap<Arc<str>, u64>,
-    services: HashMap<u64, Service>,
-    /// Everyone by name, as long as they are the same.
+    pub(crate) services: HashMap<u64, Service>,
+    /// `None`: each service is by itself.
+    pub(crate) across: Option<Across>,
+    pub(crate) annals: Option<Annals>,
+    /// Everyone by name, as long as they are the same, …
     everyone: Option<Arc<[Arc<Person>]>>,
+    /// … and their numbers, by who may know of them.
+    numbers: HashMap<Service, Arc<[u64]>>,
     merging: Merging,
-    messages: u64,
+    pub(crate) messages: u64,
     lists: u64,
 }
 
 impl Lobby {
     /// A lobby for the services given.
-    pub fn new(floors: Vec<Post<Floor>>, languages: &[Language], merging: Merging) -> Lobby {
-        let rooms = languages
-            .iter()
-            .map(|language| {
-                let room = Room {
-                    encode: language.people,
-                    reads: language.reads,
-                    people: BTreeMap::new(),
-                    numbers: None,
-                    joined: Vec::new(),
-                    left: Vec::new(),
-                    departed: VecDeque::new(),
-                    newcomers: Vec::new(),
-                    next: Instant::now(),
-                    cost: Duration::ZERO,
-                    scheduled: false,
-                };
-                (language.service, room)
-            })
-            .collect();
+    pub fn new(
+        floors: Vec<Post<Floor>>,
+        languages: &[Language],
+        merging: Merging,
+        across: Option<Across>,
+        annals: Option<Annals>,
+    ) -> Lobby {
+        let room = |language: &Language| (language.service, Room::new(*language));
         Lobby {
             floors,
-            rooms,
+            rooms: languages.iter().map(room).collect(),
             names: HashMap::new(),
             services: HashMap::new(),
+            across,
+            annals,
             everyone: None,
+            numbers: HashMap::new(),
             merging,
             messages: 0,
             lists: 0,
+        }
+    }
+
+    pub(crate) fn present(&self, person: u64) -> Option<&Present> {
+        let room = self.rooms.get(self.services.get(&person)?)?;
+        room.people.get(&person)
+    }
+
+    /// Somebody who is here, or the bot.
+    pub(crate) fn person(&self, person: u64) -> Option<&Arc<Person>> {
+        match &self.across {
+            Some(across) if across.bot.id == person => Some(&across.bot),
+            _ => Some(&self.present(person)?.person),
         }
     }
 
@@ -236,11 +112,21 @@ impl Lobby {
         let person = &present.person;
         self.names.insert(person.name.clone(), person.id);
         self.services.insert(person.id, person.service);
-        self.everyone = None;
-        if let Some(room) = self.rooms.get_mut(&person.service) {
-            room.people.insert(person.id, present);
-            room.numbers = None;
+        self.forget_lists();
+        if self.across.is_some() {
+            let others = self.rooms.iter_mut();
+            for (_, room) in others.filter(|(service, _)| **service != person.service) {
+                room.strangers.touch(person);
+            }
         }
+        if let Some(room) = self.rooms.get_mut(&person.service) {
+            room.insert(present);
+        }
+    }
+
+    fn forget_lists(&mut self) {
+        self.everyone = None;
+        self.numbers.clear();
     }
 
     fn seat(&self, present: &Present) {
@@ -252,15 +138,50 @@ impl Lobby {
         }
     }
 
+    /// `person` has come or gone; those who can be told are told.
+    fn tell_of(&mut self, person: &Arc<Person>, came: bool, ctx: &mut Context<Self>) {
+        let own = person.service;
+        let concerned = |(service, room): (&Service, &Room)| {
+            let hears = room.language.people.is_some();
+            let knows = *service == own || (self.across.is_some() && !room.people.is_empty());
+            (hears && knows).then_some(*service)
+        };
+        let concerned: Vec<Service> = self.rooms.iter().filter_map(concerned).collect();
+        for service in concerned {
+            let Some(room) = self.rooms.get_mut(&service) else {
+                continue;
+            };
+            let name = match service == own {
+                true => &person.name,
+                false => &person.shown,
+            };
+            room.is_own_news |= service == own;
+            match came {
+                true => {
+                    room.news.joined.push(name.clone());
+                    room.news.came.push(person.clone());
+                }
+                false => {
+                    room.news.left.push(name.clone());
+                    room.news.went.push(person.clone());
+                }
+            }
+            let newcomer = (came && service == own).then_some(person.id);
+            self.changed(service, newcomer, ctx);
+        }
+    }
+
     /// Sees to it that the changed list of `service` goes out, now or with what follows. `newcomer`
     /// does not have to wait long for it.
-    fn changed(&mut self, service: Service, newcomer: Option<u64>, ctx: &mut Context<Self>) {
+    pub(crate) fn changed(
+        &mut self,
+        service: Service,
+        newcomer: Option<u64>,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(room) = self.rooms.get_mut(&service) else {
             return;
         };
-        if room.encode.is_none() {
-            return;
-        }
         let wait = room.next.saturating_duration_since(Instant::now());
         if wait.is_zero() && !room.scheduled {
             return self.publish(service);
@@ -284,14 +205,10 @@ impl Lobby {
         let Some(room) = self.rooms.get_mut(&service) else {
             return;
         };
-        let mut newcomers = std::mem::take(&mut room.newcomers);
-        newcomers.retain(|id| room.people.contains_key(id));
-        let here = newcomers.iter().filter_map(|id| room.people.get(id));
-        let names: Vec<_> = here.map(|present| present.person.name.clone()).collect();
-        if names.is_empty() {
+        let Some((newcomers, heard)) = room.greeting(neighbours(self.across.as_ref(), service))
+        else {
             return;
-        }
-        let heard = list(room, &names, &[], false);
+        };
         let here = newcomers.iter().filter_map(|id| room.people.get(id));
         for present in here {
             if let Some(floor) = self.floors.get(present.floor) {
@@ -309,11 +226,9 @@ impl Lobby {
             return;
         };
         room.scheduled = false;
-        let (joined, left) = (
-            std::mem::take(&mut room.joined),
-            std::mem::take(&mut room.left),
-        );
-        let heard = list(room, &joined, &left, room.people.len() <= SMALL_PARTY);
+        let Some(heard) = room.due(neighbours(self.across.as_ref(), service)) else {
+            return;
+        };
         let bytes = match &heard {
             Heard::Presence { wire, .. } => wire.iter().map(Bytes::len).sum::<usize>(),
             _ => 0,
@@ -321,13 +236,17 @@ impl Lobby {
             * room.people.len() as u64;
         room.cost = Duration::from_millis(bytes.saturating_mul(1000) / self.merging.budget.max(1));
         room.next = Instant::now() + self.merging.window.max(room.cost);
-        // This list greets them.
-        room.newcomers.clear();
         self.lists += 1;
         self.announce(service, None, heard, None);
     }
 
-    fn announce(&self, service: Service, but: Option<u64>, heard: Heard, receipt: Option<Receipt>) {
+    pub(crate) fn announce(
+        &self,
+        service: Service,
+        but: Option<u64>,
+        heard: Heard,
+        receipt: Option<Receipt>,
+    ) {
         for floor in &self.floors {
             floor.do_send(Announce {
                 service,
@@ -337,34 +256,27 @@ impl Lobby {
             });
         }
     }
+
+    /// The name that somebody gets.
+    fn free_name(&self, wanted: &str, person: u64) -> Arc<str> {
+        let is_service = |ending: &str| {
+            let known = self.rooms.keys().chain(&Service::ALL);
+            let mut known = known.chain(&[Service::House]);
+            self.across.is_some() && known.any(|one| one.name().eq_ignore_ascii_case(ending))
+        };
+        let is_taken = |name: &str| {
+            let taken = self.names.get(name).is_some_and(|other| *other != person);
+            taken || (self.across.is_some() && is_bots(name))
+        };
+        free_name(wanted, is_service, is_taken).into()
+    }
 }
 
-/// The list of a room's people as it is now, in its service's words.
-fn list(room: &mut Room, joined: &[Arc<str>], left: &[Arc<str>], one_by_one: bool) -> Heard {
-    room.departed
-        .retain(|(since, _)| since.elapsed() < UNDERWAY);
-    let people = room.people.values();
-    let object = wire::people_object(people.clone().map(|present| &*present.person.entry));
-    let departed = room.departed.iter().map(|(_, block)| *block);
-    let mut blocks: Vec<usize> = people
-        .map(|present| present.person.block)
-        .chain(departed)
-        .collect();
-    blocks.sort_unstable();
-    blocks.dedup();
-    let change = ListChange {
-        people: &object,
-        joined,
-        left,
-        one_by_one,
-        came: &[],
-        went: &[],
-    };
-    let wire = room.encode.map_or_else(Vec::new, |encode| encode(&change));
-    Heard::Presence {
-        wire: wire.into(),
-        blocks: blocks.into(),
-    }
+/// Who else lists of `service` show.
+fn neighbours(across: Option<&Across>, service: Service) -> Option<Neighbours<'_>> {
+    let Across { bridge, bot, .. } = across?;
+    let modulus = bridge.stand_ins.of(service)?;
+    Some(Neighbours { bot, modulus })
 }
 
 impl Actor for Lobby {
@@ -375,12 +287,12 @@ impl Handler<Join> for Lobby {
     type Result = Arc<Person>;
 
     fn handle(&mut self, join: Join, ctx: &mut Context<Self>) -> Arc<Person> {
-        let is_taken = |name: &str| {
-            self.names
-                .get(name)
-                .is_some_and(|&person| person != join.person)
-        };
-        let name: Arc<str> = free_name(&join.wanted, is_taken).into();
+        let service = join.service;
+        let name = self.free_name(&join.wanted, join.person);
+        let shown: Arc<str> = format!("{name}@{service}").into();
+        let room = self.rooms.get(&service);
+        let stand_ins = self.across.as_ref().map(|across| &across.bridge.stand_ins);
+        let exponent = stand_ins.map_or(0, |stand_ins| stand_ins.exponent());
         let person = Arc::new(Person {
             id: join.person,
             entry: match join.key.as_str() {
@@ -388,10 +300,15 @@ impl Handler<Join> for Lobby {
                 key => wire::person_entry(&name, key).into(),
             },
             name,
-            service: join.service,
+            service,
             block: join.block,
-            reads: self.rooms.get(&join.service).is_some_and(|room| room.reads),
+            reads: room.is_some_and(|room| room.language.reads),
             private: join.block > 0,
+            stand_ins: stand_ins.map_or_else(Box::default, |stand_ins| {
+                stand_ins.entries(service, &shown, exponent)
+            }),
+            exponent,
+            shown,
         });
         let present = Present {
             person: person.clone(),
@@ -400,12 +317,7 @@ impl Handler<Join> for Lobby {
         };
         self.seat(&present);
         self.admit(present);
-        if let Some(room) = self.rooms.get_mut(&join.service)
-            && room.encode.is_some()
-        {
-            room.joined.push(person.name.clone());
-        }
-        self.changed(join.service, Some(person.id), ctx);
+        self.tell_of(&person, true, ctx);
         person
     }
 }
@@ -420,75 +332,19 @@ impl Handler<Leave> for Lobby {
         let Some(room) = self.rooms.get_mut(&service) else {
             return;
         };
-        if let Some(gone) = room.people.remove(&person) {
-            self.everyone = None;
+        if let Some(gone) = room.remove(person) {
             self.names.remove(&gone.person.name);
-            room.numbers = None;
-            if room.encode.is_some() {
-                room.left.push(gone.person.name.clone());
-                room.departed.push_back((Instant::now(), gone.person.block));
+            self.forget_lists();
+            if let Some(across) = &self.across {
+                across.bridge.stand_ins.forget(person);
+                for room in self.rooms.values_mut() {
+                    room.strangers.remove(person);
+                }
             }
             if let Some(floor) = self.floors.get(gone.floor) {
                 floor.do_send(Vacate { service, person });
             }
-            self.changed(service, None, ctx);
-        }
-    }
-}
-
-impl Handler<Say> for Lobby {
-    type Result = ();
-
-    fn handle(&mut self, say: Say, _: &mut Context<Self>) {
-        self.messages += say.messages;
-        let heard = Heard::Said(say.wire);
-        self.announce(say.service, say.but, heard, Some(say.receipt));
-    }
-}
-
-impl Handler<Speak> for Lobby {
-    type Result = ();
-
-    fn handle(&mut self, speak: Speak, _: &mut Context<Self>) {
-        let Speak { from, texts, .. } = speak;
-        let service = Service::Packetchat;
-        self.messages += texts.len() as u64;
-        let Some(To {
-            person,
-            number,
-            sender,
-        }) = speak.to
-        else {
-            for text in texts.iter() {
-                let words = Words {
-                    from,
-                    text: text.clone(),
-                    to: None,
-                };
-                self.announce(service, None, Heard::Words(words), speak.receipt.clone());
-            }
-            return;
-        };
-        let room = self.rooms.get(&service);
-        let Some(present) = room.and_then(|room| room.people.get(&person)) else {
-            if let Some(sender) = sender {
-                sender.tell(Fate::Nobody);
-            }
-            return;
-        };
-        for text in texts.iter() {
-            let words = Words {
-                from,
-                text: text.clone(),
-                to: Some((number, sender.clone())),
-            };
-            if let Some(floor) = self.floors.get(present.floor) {
-                floor.do_send(Tell {
-                    service,
-                    person,
-                    heard: Heard::Words(words),
-                });
-            }
+            self.tell_of(&gone.person, false, ctx);
         }
     }
 }
@@ -498,8 +354,10 @@ impl Handler<Everyone> for Lobby {
 
     fn handle(&mut self, _: Everyone, _: &mut Context<Self>) -> Self::Result {
         let people = self.rooms.values().flat_map(|room| room.people.values());
+        let people = people.map(|present| &present.person);
+        let bot = self.across.iter().map(|across| &across.bot);
         let everyone = || {
-            let mut everyone: Vec<_> = people.map(|present| present.person.clone()).collect();
+            let mut everyone: Vec<_> = people.chain(bot).cloned().collect();
             everyone.sort_by(|one, other| one.name.cmp(&other.name));
             everyone.into()
         };
@@ -511,9 +369,7 @@ impl Handler<ShowOut> for Lobby {
     type Result = bool;
 
     fn handle(&mut self, ShowOut { person, reason }: ShowOut, _: &mut Context<Self>) -> bool {
-        let service = self.services.get(&person);
-        let room = service.and_then(|service| self.rooms.get(service));
-        let Some(present) = room.and_then(|room| room.people.get(&person)) else {
+        let Some(present) = self.present(person) else {
             return false;
         };
         present.seat.do_send(Heard::ShownOut(reason.into()));
@@ -525,12 +381,19 @@ impl Handler<Who> for Lobby {
     type Result = MessageResult<Who>;
 
     fn handle(&mut self, Who(service): Who, _: &mut Context<Self>) -> Self::Result {
-        let Some(room) = self.rooms.get_mut(&service) else {
+        let Some(room) = self.rooms.get(&service) else {
             return MessageResult(Arc::default());
         };
-        let people = &room.people;
-        let numbers = || people.keys().copied().collect();
-        MessageResult(room.numbers.get_or_insert_with(numbers).clone())
+        let across = self.across.as_ref();
+        let numbers = || {
+            let own = room.people.keys().copied();
+            let others = across.into_iter().flat_map(|across| {
+                let others = room.strangers.in_order(Some(&across.bot));
+                others.map(|person| person.id)
+            });
+            own.chain(others).collect()
+        };
+        MessageResult(self.numbers.entry(service).or_insert_with(numbers).clone())
     }
 }
 
@@ -551,9 +414,14 @@ impl Handler<Names> for Lobby {
 impl Handler<NameOf> for Lobby {
     type Result = Option<Arc<str>>;
 
-    fn handle(&mut self, NameOf(person): NameOf, _: &mut Context<Self>) -> Option<Arc<str>> {
-        let room = self.rooms.get(&Service::Packetchat)?;
-        Some(room.people.get(&person)?.person.name.clone())
+    fn handle(
+        &mut self,
+        NameOf(service, person): NameOf,
+        _: &mut Context<Self>,
+    ) -> Option<Arc<str>> {
+        let person = self.person(person)?;
+        let knows = person.service == service || self.across.is_some();
+        knows.then(|| person.name.clone())
     }
 }
 

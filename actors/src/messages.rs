@@ -88,6 +88,21 @@ pub struct Person {
     pub reads: bool,
     /// Whether this person has a key of its own, so that people of its service write to it end to end.
     pub private: bool,
+    /// The name under which people of services with keys see this person, if it is of another service.
+    pub shown: Arc<str>,
+    /// What the keys are made with that the house holds for this person there.
+    pub exponent: u32,
+    /// `entry` with those keys, by the service whose lists show it.
+    pub stand_ins: Box<[(Service, Box<[u8]>)]>,
+}
+
+impl Person {
+    /// How the lists of another service show this person; `None` where they do not.
+    pub fn stand_in(&self, service: Service) -> Option<&[u8]> {
+        let mut entries = self.stand_ins.iter();
+        let (_, entry) = entries.find(|(other, _)| *other == service)?;
+        Some(entry)
+    }
 }
 
 /// What a person's connection is told.
@@ -162,6 +177,21 @@ pub enum Observation {
         seats: usize,
         behind: usize,
         held: usize,
+        /// Words of other services that somebody who was behind did not get.
+        passed_over: u64,
+    },
+    Interpreter {
+        service: Service,
+        /// Blocks that were made for people of this service.
+        encrypted: u64,
+        /// Blocks of its people that somebody of another service could be given, …
+        read: u64,
+        /// … that were for nobody, …
+        unread: u64,
+        /// … and that were not tried, because too many waited.
+        untried: u64,
+        /// Words that did not come to this service, because too many waited.
+        lost: u64,
     },
     Listener {
         service: Service,
@@ -191,6 +221,8 @@ pub enum Observation {
     },
     Endpoint {
         sessions: usize,
+        /// Since the start.
+        begun: u64,
         uploads: usize,
         downloads: usize,
         received: u64,
@@ -269,6 +301,19 @@ pub enum Observation {
         went: u64,
         /// Whether it has become a WebSocket, whose bytes are not counted here.
         upgraded: bool,
+    },
+    HouseBot {
+        conversations: usize,
+        waiting: usize,
+        asked: u64,
+        /// Because too many waited.
+        turned_away: u64,
+    },
+    History {
+        messages: usize,
+        /// Of their texts.
+        bytes: usize,
+        unwritten: usize,
     },
     FileOffer {
         waiting: usize,

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use crate::socket::SendBuffer;
+use crate::traffic;
 
 /// Segments joined into one write, at most: each takes up to two slices.
 const MAX_SEGMENTS: usize = 32;
@@ -28,7 +29,7 @@ const LONGEST_ROOM_PAUSE: Duration = Duration::from_millis(64);
 /// What a segment takes in memory beside its bytes, about: it counts against the limit, too.
 const OVERHEAD: usize = 160;
 /// Bytes of a frame before its JPEG, at most.
-const MAX_HEAD: usize = 24;
+const MAX_HEAD: usize = 32;
 
 /// How a segment may meet its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Segment {
         }
     }
 
-    /// A frame: `head` (at most 24 bytes) is sent in one write with what follows.
+    /// A frame: `head` (at most 32 bytes) is sent in one write with what follows.
     pub fn frame(head: &[u8], jpeg: Bytes) -> Segment {
         let mut segment = Segment::new(Rule::Frame, jpeg);
         segment.head_length = head.len().min(MAX_HEAD);
@@ -306,6 +307,7 @@ impl Outbound {
     }
 
     fn advance(&mut self, mut written: usize) {
+        traffic::went(written);
         let now = Instant::now();
         self.last_write = Some(now);
         self.progress = now;

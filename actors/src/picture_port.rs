@@ -28,6 +28,7 @@ use crate::seldom::Seldom;
 use crate::settings::Tumip;
 use crate::slots::{Slot, Slots};
 use crate::studio::{Feed, Studio};
+use crate::traffic;
 use crate::watch;
 
 /// A port is open for so long after its user has gone.
@@ -281,6 +282,7 @@ impl ActorFuture<PicturePort> for Receive {
             }
             // Errors are about datagrams, not about the socket.
             if let Ok((length, from)) = self.socket.try_recv_from(&mut scratch) {
+                traffic::came(length);
                 act.receive(&scratch[..length], from.ip().to_canonical());
             }
         }

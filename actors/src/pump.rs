@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::guest::Conversation;
 use crate::link::{LINGER, LIVE_PAUSE, Link, Parting, Phase};
 use crate::socket::SendBuffer;
+use crate::traffic;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -206,7 +207,10 @@ fn poll_open<A: Conversation>(
     let mut scratch = take_scratch();
     match link.stream.try_read(&mut scratch) {
         Ok(0) => act.closed(ctx),
-        Ok(read) => understand(act, ctx, &scratch[..read]),
+        Ok(read) => {
+            traffic::came(read);
+            understand(act, ctx, &scratch[..read]);
+        }
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
         Err(e) => act.part(Parting::Dropped(e.to_string()), ctx),
     }

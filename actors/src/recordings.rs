@@ -138,7 +138,16 @@ impl Recordings {
         })
     }
 
-    fn check(&self) -> Result<(), RecordingError> {
+    /// Whether every channel is recorded, and not only those that an admin wants to be.
+    pub fn all(&self) -> bool {
+        self.limits.all
+    }
+
+    /// Whether there is room for one more.
+    ///
+    /// # Errors
+    /// A limit, or the disk's.
+    pub fn check(&self) -> Result<(), RecordingError> {
         let at = |source| RecordingError::Io {
             path: self.folder.clone(),
             source,

@@ -7,16 +7,18 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use playhouse_media::Catalogue;
 
 use crate::audio_source::{AudioSource, Hearers};
+use crate::chat_bot::Bots;
 use crate::file_offer::FileOffer;
 use crate::file_store::Shelves;
 use crate::floor::Floor;
-use crate::frame_pool::FramePool;
-use crate::language::Language;
+use crate::frame_pool::{FramePool, give_way};
+use crate::history::{Annals, Chronicle, History};
+use crate::house_bot::HouseBot;
+use crate::interpreter::Interpreter;
 use crate::library::{self, Library};
 use crate::live_source::LiveSource;
-use crate::lobby::{Lobby, Merging};
-use crate::messages::Service;
-use crate::services::tcp_services;
+use crate::lobby::{Across, Lobby, Merging};
+use crate::services::languages;
 use crate::settings::{SAMPLE, Settings};
 use crate::slots::Slots;
 use crate::storeroom::Left;
@@ -53,21 +55,19 @@ pub fn keep_lobby(
     cores: &[ArbiterHandle],
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
+    across: Option<Across>,
+    annals: Option<Annals>,
 ) {
-    // Those of packetchat ask who is here.
-    let packetchat = settings.packetchat.as_ref();
-    let packetchat = packetchat.map(|_| Language::plain(Service::Packetchat));
-    let tcp = tcp_services(settings).into_iter();
-    let languages: Arc<[Language]> = tcp
-        .filter_map(|service| service.language)
-        .chain(packetchat)
-        .collect();
+    let languages = languages(settings);
     let merging = Merging {
         window: settings.lobby_merge,
         budget: settings.presence_bytes,
     };
     let floors = household.floors.clone();
-    let make = move || Lobby::new(floors.clone(), &languages, merging);
+    let make = move || {
+        let (across, annals) = (across.clone(), annals.clone());
+        Lobby::new(floors.clone(), &languages, merging, across, annals)
+    };
     let core = cores.first().cloned().unwrap_or_else(Arbiter::current);
     keep(
         &core,
@@ -75,6 +75,56 @@ pub fn keep_lobby(
         household.lobby.clone(),
         make,
         told(supervisor, Rebuilt::Lobby),
+    );
+}
+
+/// Those who make one room of all services: interpreters, each on one of the threads given, and the bot.
+pub fn keep_bridge(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    threads: &[Arbiter],
+    supervisor: &Addr<Supervisor>,
+    across: &Across,
+    bots: &Bots,
+) {
+    for ((office, modulus), thread) in across.bridge.offices().zip(threads) {
+        thread.spawn_fn(give_way);
+        let (service, bridge) = (modulus.service, across.bridge.clone());
+        let (lobby, floors) = (household.lobby.clone(), household.floors.clone());
+        let make = move || Interpreter::new(service, bridge.clone(), lobby.clone(), floors.clone());
+        keep(
+            &thread.handle(),
+            "interpreter",
+            office.interpreter.clone(),
+            make,
+            told(supervisor, Rebuilt::Other),
+        );
+    }
+    let (bots, lobby, bot) = (bots.clone(), household.lobby.clone(), across.bot.id);
+    let make = move || HouseBot::new(bots.clone(), lobby.clone(), bot);
+    let told = told(supervisor, Rebuilt::Other);
+    keep(
+        &last(cores),
+        "house bot",
+        across.answers.clone(),
+        make,
+        told,
+    );
+}
+
+pub fn keep_history(
+    household: &Household,
+    cores: &[ArbiterHandle],
+    supervisor: &Addr<Supervisor>,
+    chronicle: &Chronicle,
+) {
+    let chronicle = chronicle.clone();
+    keep(
+        &last(cores),
+        "history",
+        household.history.clone(),
+        move || History::new(chronicle.clone()),
+        told(supervisor, Rebuilt::Other),
     );
 }
 

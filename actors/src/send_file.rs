@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
+use crate::traffic;
+
 /// Bytes read at once.
 const PIECE: usize = 128 * 1024;
 /// One byte in so many is asked for, to see whether a file is in memory: the system reads files in
@@ -25,7 +27,10 @@ pub fn send(socket: BorrowedFd<'_>, file: &File, offset: u64, most: usize) -> io
         // SAFETY: both descriptors are open as long as they are borrowed, and `from` is a live local.
         let sent = unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &mut from, most) };
         match usize::try_from(sent) {
-            Ok(sent) => return Ok(sent),
+            Ok(sent) => {
+                traffic::went(sent);
+                return Ok(sent);
+            }
             Err(_) => match io::Error::last_os_error() {
                 error if error.kind() == io::ErrorKind::Interrupted => {}
                 error => return Err(error),
@@ -87,7 +92,9 @@ pub fn send(socket: BorrowedFd<'_>, file: &File, offset: u64, most: usize) -> io
     let read = file.read_at(&mut bytes, offset)?;
     // SAFETY: the descriptor is open as long as it is borrowed, and the first `read` bytes are there.
     let sent = unsafe { libc::write(socket.as_raw_fd(), bytes.as_ptr().cast(), read) };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    traffic::went(sent);
+    Ok(sent)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -300,7 +300,13 @@ impl Session {
 
     fn user_data(&mut self, from: SocketAddr, user: u64, ctx: &mut Context<Self>) {
         let lobby = self.desk.rooms.lobby.addr();
-        let name = async move { lobby?.send(NameOf(user)).await.ok().flatten() };
+        let name = async move {
+            lobby?
+                .send(NameOf(Service::Packetchat, user))
+                .await
+                .ok()
+                .flatten()
+        };
         self.ask(ctx, name, move |this, name| match name {
             Some(name) => {
                 let name = name.as_bytes();

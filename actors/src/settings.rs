@@ -13,6 +13,7 @@ use playhouse_storage::Offer;
 use serde::{Deserialize, Serialize};
 
 use crate::chat_bot::BotMaker;
+use crate::services::TcpService;
 
 /// The sample video among those in `videos_dir`, whose file lan_file offers and whose sound lan_audio plays
 /// when there is nothing else.
@@ -46,6 +47,10 @@ pub struct Settings {
     pub lobby_merge: Duration,
     /// Bytes of lists of people that may go out in a second, to all together.
     pub presence_bytes: u64,
+    /// Whether people of all services are in one room.
+    pub bridge: bool,
+    /// Public messages that are remembered.
+    pub history: usize,
     /// The ports of the services that are on; 0 lets the system choose.
     pub videochat: Option<u16>,
     pub chatroom: Option<u16>,
@@ -56,6 +61,8 @@ pub struct Settings {
     pub lan_audio: Option<LanAudio>,
     pub lan_video: Option<LanVideo>,
     pub web: Option<Web>,
+    /// Those that somebody else has added.
+    pub services: Vec<TcpService>,
     pub live: Live,
     pub bot: BotMaker,
     /// For one answer of a bot.
@@ -179,14 +186,15 @@ pub struct Live {
     pub linger: Duration,
     /// Frames that a viewer in chatroom gets.
     pub chatroom_frames: u32,
-    /// Whether channels are recorded, and what recordings may take.
-    pub recording: Option<Recording>,
+    pub recording: Recording,
     pub sources: Vec<Source>,
 }
 
-/// What recordings may take.
+/// What is recorded, and what recordings may take.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    /// Whether every channel is, and not only those that an admin wants to be.
+    pub all: bool,
     /// Of one file; another one follows.
     pub max_length: Duration,
     /// Bytes of all recordings.

@@ -10,9 +10,9 @@ pub struct Slots {
     limit: usize,
 }
 
-/// One place, given back when it is dropped.
+/// One place or several, given back when this is dropped.
 #[derive(Debug)]
-pub struct Slot(Arc<AtomicUsize>);
+pub struct Slot(Arc<AtomicUsize>, usize);
 
 impl Slots {
     pub fn new(limit: usize) -> Slots {
@@ -24,12 +24,16 @@ impl Slots {
 
     /// A place, if there is one.
     pub fn take(&self) -> Option<Slot> {
+        self.take_many(1)
+    }
+
+    /// So many places together, if there are as many.
+    pub fn take_many(&self, many: usize) -> Option<Slot> {
+        let more = |taken: usize| taken.checked_add(many).filter(|all| *all <= self.limit);
         self.taken
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
-                (taken < self.limit).then_some(taken + 1)
-            })
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
             .ok()
-            .map(|_| Slot(self.taken.clone()))
+            .map(|_| Slot(self.taken.clone(), many))
     }
 
     /// How many there are.
@@ -45,7 +49,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
     }
 }
 
@@ -61,5 +65,7 @@ mod tests {
         drop(one);
         assert_eq!(slots.taken(), 1);
         assert!(slots.take().is_some());
+        drop(two);
+        assert!(slots.take_many(2).is_some() && slots.take_many(3).is_none());
     }
 }

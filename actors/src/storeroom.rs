@@ -8,12 +8,16 @@ use playhouse_storage::{Folder, Index, Lock, Partial, SessionRow, StorageError, 
 
 use crate::crew::Crew;
 use crate::file_store::{Room, Shelves};
+use crate::history::{Chronicle, Memory};
 use crate::ledger::Ledger;
 use crate::roster::Transfer;
 use crate::settings::Settings;
 
 /// Some may wait for the disk to sync while others write.
 const DISK_THREADS: usize = 4;
+
+/// Above all numbers of the history.
+const NO_NUMBER: u64 = i64::MAX as u64;
 
 /// Why the storeroom can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,7 @@ pub struct Storeroom {
     pub shelves: Shelves,
     pub sessions: Vec<SessionRow>,
     pub transfers: Vec<Left>,
+    pub chronicle: Chronicle,
 }
 
 /// A transfer that was under way.
@@ -88,6 +93,11 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
         });
     }
     let sessions = index.sessions()?;
+    if settings.history == 0 {
+        // What an earlier house remembered is forgotten, too.
+        index.add_history(&[], NO_NUMBER)?;
+    }
+    let memory = Memory::new(settings.history, index.history(settings.history)?);
     let room = Room::new(settings.files.quota, index.taken_bytes()?, unfinished);
     let shelves = Shelves {
         ledger: Ledger::start(index)?,
@@ -97,6 +107,7 @@ pub fn open(settings: &Settings) -> Result<Storeroom, StoreroomError> {
         room: Arc::new(room),
     };
     Ok(Storeroom {
+        chronicle: Chronicle::new(memory, shelves.ledger.clone()),
         lock,
         shelves,
         sessions,

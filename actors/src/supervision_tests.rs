@@ -165,6 +165,7 @@ impl Fixture {
             },
             offer: self.house.household.offer.clone(),
             history: self.house.household.history.clone(),
+            bridge: self.house.household.bridge.clone(),
             readers: Crew::start("test", 1, || {}).unwrap(),
             hearers: Hearers::default(),
             sound_backlog: 1,
@@ -239,6 +240,8 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         cache_bytes: 1 << 20,
         max_streams: 10,
         lobby_merge: Duration::from_millis(5),
+        bridge: true,
+        history: 100,
         presence_bytes: 400_000_000,
         videochat: Some(0),
         chatroom: None,
@@ -259,6 +262,7 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
             backlog: Duration::from_secs(1),
         }),
         web: None,
+        services: Vec::new(),
         lan_video: Some(LanVideo {
             port: 0,
             max_frame: 1 << 20,
@@ -371,8 +375,11 @@ impl Client {
 
     async fn say(&mut self, text: &str) {
         let encrypt_message = STANDARD.encode(text).into();
-        self.send(&ClientMessage::Communication { encrypt_message })
-            .await;
+        self.send(&ClientMessage::Communication {
+            encrypt_message,
+            to: None,
+        })
+        .await;
     }
 
     async fn hears(&mut self, text: &str, from: &str) {
@@ -408,7 +415,7 @@ async fn a_lobby_that_panics_is_rebuilt_and_knows_everyone() {
     let second = Client::join(fixture.address(), "carl").await;
     let (list, _) = anna.until(|json| json["name"] == "carl").await;
     let names: Vec<&String> = list["data"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["anna", "ben", "carl"]);
+    assert_eq!(names, ["anna", "ben", "bot", "carl"]);
     drop(second);
     anna.until(|json| json["identifier"] == "AFK" && json["name"] == "carl")
         .await;

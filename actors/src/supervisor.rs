@@ -8,11 +8,13 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::audio_source::AudioSource;
+use crate::bridge::Bridge;
 use crate::endpoint::Endpoint;
 use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::{Floor, Muster};
 use crate::history::History;
+use crate::house_bot::HouseBot;
 use crate::library::Library;
 use crate::listener::{CloseDoor, Listener};
 use crate::live_source::LiveSource;
@@ -57,6 +59,10 @@ pub struct Household {
     /// What lan_file offers, if it is on.
     pub offer: Post<FileOffer>,
     pub history: Post<History>,
+    /// Who answers for the bot, if it is in the room.
+    pub bot: Post<HouseBot>,
+    /// What makes one room of all services, if they are one.
+    pub bridge: Option<Arc<Bridge>>,
     /// Uploads over HTTP.
     pub uploads: Post<Uploads>,
     /// What lan_audio plays, if it is on.
@@ -178,7 +184,9 @@ impl Handler<Census> for Supervisor {
             library,
             files,
             offer,
-            history: _,
+            history,
+            bot,
+            bridge,
             uploads,
             audio,
             endpoint,
@@ -208,6 +216,13 @@ impl Handler<Census> for Supervisor {
             if let Some(offer) = offer.addr() {
                 states.extend(offer.send(Observe).await);
             }
+            if let Some(history) = history.addr() {
+                states.extend(history.send(Observe).await);
+            }
+            if let Some(bot) = bot.addr() {
+                states.extend(bot.send(Observe).await);
+            }
+            states.extend(bridge.iter().flat_map(|bridge| bridge.observe()));
             if let Some(audio) = audio.and_then(|post| post.addr()) {
                 states.extend(audio.send(Observe).await);
             }

@@ -14,7 +14,7 @@ use crate::guest::{Conversation, Guest};
 use crate::house::Rooms;
 use crate::language::Language;
 use crate::link::{Link, Parting};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::picture_port::{OpenPort, PicturePort};
 use crate::pump::Pump;
@@ -216,7 +216,7 @@ impl Conversation for TumipConnection {
         "request"
     }
 
-    fn joined(&mut self, _: &Person, ctx: &mut Context<Self>) {
+    fn joined(&mut self, _: &Arc<Person>, ctx: &mut Context<Self>) {
         self.guest.link.resume();
         if let Some((user, wish)) = self.first.take() {
             self.fulfil(user, wish, ctx);
@@ -267,18 +267,4 @@ impl Handler<Heard> for TumipConnection {
     }
 }
 
-impl Handler<Dismiss> for TumipConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        self.part(Parting::HouseCloses, ctx);
-    }
-}
-
-impl Handler<Observe> for TumipConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(TumipConnection: Dismiss, Observe);

@@ -1,24 +1,28 @@
 //! One videochat connection: prompts, then framed JSON and frames (docs/protocols.md, "videochat").
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
 use playhouse_media::Plan;
 use playhouse_protocols::videochat::{self as wire, ClientMessage, Presence};
 use playhouse_protocols::wire::{Step, json_string};
-use rsa::pkcs8::DecodePublicKey;
+use rsa::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 
+use crate::bridge::TRIES_OF_ONE;
 use crate::guest::{Audience, Conversation, Guest};
 use crate::house::Rooms;
-use crate::language::{Language, ListChange};
+use crate::interpreter::Decipher;
+use crate::language::{Language, ListChange, Padding, Secrecy};
 use crate::library::{FileNames, Find};
 use crate::link::{Link, Parting};
 use crate::lobby::Say;
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
+use crate::messages::{Dismiss, Heard, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
+use crate::slots::Slots;
 use crate::streamer::Show;
 use crate::viewing::{Showing, Title};
 
@@ -27,6 +31,14 @@ use crate::viewing::{Showing, Title};
 const MIN_KEY_BYTES: usize = 128;
 /// Each mistake is answered with an `Error`; after so many the peer is let go.
 const MAX_FAULTS: u32 = 100;
+
+/// The time between two complaints that too much waits.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
+/// The longest body of a list that people of other services are in, in bytes. Old clients read it with one
+/// `recv`, which brings as much over loopback: that cuts at about 65,400.
+const MAX_LIST_BODY: usize = 60_000;
+/// Bytes of such a body beside people and names, and the quotes of the names.
+const LIST_HEAD: usize = 64;
 
 /// Messages of one read, joined.
 #[derive(Default)]
@@ -41,6 +53,10 @@ pub struct VideochatConnection {
     decoder: wire::Decoder,
     /// The name as a JSON string, for `from`.
     from: Vec<u8>,
+    /// Places for what the house tries to read.
+    tries: Slots,
+    /// When this one heard last that there are too few.
+    complained: Option<Instant>,
 }
 
 impl VideochatConnection {
@@ -49,6 +65,8 @@ impl VideochatConnection {
             guest: Guest::new(link, rooms),
             decoder: wire::Decoder::default(),
             from: Vec::new(),
+            tries: Slots::new(TRIES_OF_ONE),
+            complained: None,
         }
     }
 
@@ -112,8 +130,40 @@ impl VideochatConnection {
                 but: None,
                 wire: wire.freeze(),
                 messages,
+                plain: None,
                 receipt: self.guest.link.receipt(),
             });
+        }
+    }
+
+    /// Has tried whether the house can read it, for somebody of another service.
+    fn overheard(&mut self, encrypt_message: &str, to: Option<&str>, ctx: &mut Context<Self>) {
+        let (Some(bridge), Some(from)) = (&self.guest.rooms.bridge, self.guest.person()) else {
+            return;
+        };
+        let Some((office, modulus)) = bridge.office(Service::Videochat) else {
+            return;
+        };
+        let Some(block) = wire::cipher_block(encrypt_message, modulus.block()) else {
+            return;
+        };
+        let decipher = Decipher {
+            from,
+            floor: self.guest.rooms.floor.clone(),
+            block,
+            hint: to.map(str::to_owned),
+            places: None,
+        };
+        let is_busy = office.decipher(&self.tries, decipher).is_err();
+        let may_complain = self
+            .complained
+            .is_none_or(|last| last.elapsed() > BETWEEN_COMPLAINTS);
+        if is_busy && may_complain {
+            self.complained = Some(Instant::now());
+            self.error(
+                "too many messages for people of other services at once",
+                ctx,
+            );
         }
     }
 
@@ -210,7 +260,28 @@ impl VideochatConnection {
 pub const LANGUAGE: Language = Language {
     service: Service::Videochat,
     people: Some(encode_list),
+    secrecy: Some(&SECRECY),
     ..Language::plain(Service::Videochat)
+};
+
+/// How its people's keys are used.
+static SECRECY: Secrecy = Secrecy {
+    padding: Padding::Oaep,
+    // People have 2,048 bits: by its length alone a block is known to be for none of them, and so is one
+    // that is not for the house. Longer, so that texts that fit elsewhere fit here.
+    bits: 2112,
+    file: "videochat_stand_ins.pem",
+    pem: |key| key.to_public_key_pem(LineEnding::LF).ok(),
+    parse: |pem| rsa::RsaPublicKey::from_public_key_pem(pem.trim_end()).ok(),
+    opening: |_| String::new(),
+    wire: |from, block| {
+        let mut wire = BytesMut::new();
+        let message = wire::cipher_text(block);
+        wire::put_communication(&mut wire, &message, &json_string(from));
+        wire.freeze()
+    },
+    list_bytes: |names| MAX_LIST_BODY.saturating_sub(LIST_HEAD + names),
+    lists_anew: false,
 };
 
 /// `broadcast_message` and `AFK`, as the lobby's list changes.
@@ -253,7 +324,7 @@ impl Conversation for VideochatConnection {
         self.fault(rule, ctx);
     }
 
-    fn joined(&mut self, person: &Person, _: &mut Context<Self>) {
+    fn joined(&mut self, person: &Arc<Person>, _: &mut Context<Self>) {
         self.from = json_string(&person.name);
         self.guest.link.resume();
     }
@@ -265,9 +336,14 @@ impl Conversation for VideochatConnection {
             match self.decoder.decode(&input[at..]) {
                 Ok(Step::Got { message, used }) => {
                     at += used;
-                    if let ClientMessage::Communication { encrypt_message } = &message {
+                    if let ClientMessage::Communication {
+                        encrypt_message,
+                        to,
+                    } = &message
+                    {
                         wire::put_communication(&mut said.wire, encrypt_message, &self.from);
                         said.messages += 1;
+                        self.overheard(encrypt_message, to.as_deref(), ctx);
                     } else {
                         // What was said before, a goodbye for instance, is heard before.
                         self.pass_on(&mut said);
@@ -340,10 +416,4 @@ impl Handler<Dismiss> for VideochatConnection {
     }
 }
 
-impl Handler<Observe> for VideochatConnection {
-    type Result = Observation;
-
-    fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        self.guest.observe()
-    }
-}
+crate::conversation!(VideochatConnection: Observe);

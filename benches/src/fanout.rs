@@ -68,6 +68,7 @@ fn videochat(address: SocketAddr, receivers: usize) -> Outcome<Load> {
     let message = client_frame(
         &ClientMessage::Communication {
             encrypt_message: text.as_str().into(),
+            to: None,
         },
         "sender",
     );

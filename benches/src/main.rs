@@ -20,6 +20,8 @@ mod sessions;
 mod stream;
 mod udp;
 mod videochat;
+mod web;
+mod web_socket;
 
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -42,6 +44,8 @@ enum What {
     /// Lines of lan_chat delivered a second, against redis-server
     #[value(name = "lan_chat")]
     LanChat,
+    /// 500 web viewers of one video: frames on time
+    Web,
     /// The UDP echo itself
     #[value(hide = true)]
     Echo,
@@ -110,6 +114,9 @@ fn main() -> Outcome {
     }
     if matches!(args.what, What::All | What::LanChat) {
         lan_chat::run(&playhouse, args.rounds, args.seconds, args.window)?;
+    }
+    if matches!(args.what, What::All | What::Web) {
+        web::run(&playhouse, &args.videos, args.rounds)?;
     }
     Ok(())
 }

@@ -12,4 +12,5 @@ pub mod lan;
 pub mod packetchat;
 pub mod tumip;
 pub mod videochat;
+pub mod web;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! What every decoder shares: [`Step`], [`WireError`], user names, PEM blocks.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The longest user name, in characters, that the house takes.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -172,6 +173,14 @@ pub fn person_entry(name: &str, pem: &str) -> Vec<u8> {
     entry
 }
 
+/// The PEM of an entry that [`person_entry`] made.
+pub fn entry_key(entry: &[u8]) -> Option<String> {
+    // A name may hold what separates the two, so it is read, too.
+    let object = people_object(std::iter::once(entry));
+    let people: HashMap<String, String> = serde_json::from_slice(&object).ok()?;
+    people.into_values().next()
+}
+
 /// `text` as a JSON string, quotes included.
 pub fn json_string(text: &str) -> Vec<u8> {
     serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec())
@@ -252,6 +261,8 @@ mod tests {
     #[test]
     fn a_list_of_people_is_json_without_spaces() {
         let entries = [person_entry("a\"b", "K\n"), person_entry("é", "L")];
+        assert_eq!(entry_key(&entries[0]).as_deref(), Some("K\n"));
+        assert_eq!(entry_key(b""), None);
         let object = people_object(entries.iter().map(Vec::as_slice));
         assert_eq!(
             String::from_utf8(object).unwrap(),

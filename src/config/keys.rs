@@ -8,12 +8,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use playhouse_actors::{
     BotMaker, FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording,
-    Settings, Sound, Source, Tumip, Web,
+    Settings, Sound, Source, TcpService, Tumip, Web,
 };
 use playhouse_storage::Offer;
 use serde::Deserialize;
 
-use crate::bot::BotKeys;
+use crate::bot_keys::BotKeys;
 
 /// All keys, as in config/default.toml.
 #[derive(Debug, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Config {
     /// Made of `bot` when it is checked.
     #[serde(skip)]
     pub(super) maker: BotMaker,
+    /// What the program adds and is on.
+    #[serde(skip)]
+    pub(super) services: Vec<TcpService>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,6 +70,8 @@ pub enum LogFormat {
 pub(super) struct Lobby {
     pub(super) merge_ms: u64,
     pub(super) presence_mb_s: u64,
+    pub(super) bridge: bool,
+    pub(super) history: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -238,6 +243,8 @@ impl Config {
             max_streams: self.streaming.max_streams,
             lobby_merge: Duration::from_millis(self.lobby.merge_ms),
             presence_bytes: self.lobby.presence_mb_s * 1_000_000,
+            bridge: self.lobby.bridge,
+            history: self.lobby.history,
             videochat: self.videochat.enabled.then_some(self.videochat.port),
             chatroom: self.chatroom.enabled.then_some(self.chatroom.port),
             packetchat: self.packetchat.enabled.then(|| Packetchat {
@@ -266,6 +273,7 @@ impl Config {
                 max_cameras: self.lan_video.max_cameras,
             }),
             web: self.web.enabled.then(|| self.web.settings()),
+            services: self.services.clone(),
             live: self.live.settings(),
             bot: self.maker.clone(),
             bot_time_limit: Duration::from_secs(self.bot.time_limit_s),
@@ -334,12 +342,13 @@ impl LiveKeys {
         Live {
             linger: Duration::from_secs(self.linger_s),
             chatroom_frames: self.chatroom_frames,
-            recording: self.record.then(|| Recording {
+            recording: Recording {
+                all: self.record,
                 max_length: Duration::from_secs(self.record_minutes * 60),
                 quota: self.record_quota_mb << 20,
                 min_free: self.record_min_free_mb << 20,
                 max_recordings: self.max_recordings,
-            }),
+            },
             sources: self.source.iter().map(source).collect(),
         }
     }

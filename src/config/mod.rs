@@ -1,10 +1,11 @@
-//! The configuration: config/default.toml, a file, the environment, the command line, in this order.
+//! The configuration: config/default.toml, the program's own defaults, a file, the environment, what the
+//! program decides, the command line, in this order.
 //! An error names the key, where it was set, and the rule.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ::config::{Config as Layers, Environment, File, FileFormat, Source, Value, ValueKind};
 use ipnet::IpNet;
@@ -12,14 +13,19 @@ use playhouse_actors::Pace;
 
 mod keys;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use keys::SourceKeys;
 pub use keys::{Config, Log, LogFormat};
 
-use crate::bot::BotKind;
+use crate::cli::LayerArgs;
+use crate::extensions::Extensions;
+use crate::setting::Setting;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const ENVIRONMENT: &str = "the environment";
+const PROGRAM: &str = "the program";
 const COMMAND_LINE: &str = "the command line";
 
 /// What is wrong with the configuration, every fault with its key and where it was set.
@@ -34,16 +40,20 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What the command line sets.
+/// What is set beside the defaults and the environment.
 #[derive(Debug, Default)]
 pub struct Overrides {
     pub file: Option<PathBuf>,
-    pub videos: Option<PathBuf>,
-    pub data: Option<PathBuf>,
-    pub bind: Option<IpAddr>,
+    /// What a program has other defaults for.
+    pub defaults: Keys,
+    /// What a program decides.
+    pub program: Keys,
+    pub command_line: Keys,
+    pub extensions: Extensions,
 }
 
-type Keys = BTreeMap<String, Value>;
+/// Keys with their values, flat: `section.key`.
+pub type Keys = BTreeMap<String, Value>;
 
 impl Config {
     /// Reads all layers and checks them.
@@ -62,18 +72,27 @@ impl Config {
     }
 
     fn from_layers(overrides: &Overrides, environment: Environment) -> Result<Config, ConfigError> {
-        let defaults = keys_of(
+        let mut defaults = keys_of(
             &File::from_str(DEFAULTS, FileFormat::Toml),
             "config/default.toml",
         )?;
-        let mut layers = vec![("config/default.toml".to_owned(), defaults)];
+        let extensions = &overrides.extensions;
+        let mut presets = extensions.keys(&defaults).map_err(ConfigError)?;
+        // From here on there are such keys.
+        defaults.extend(presets.clone());
+        presets.extend(overrides.defaults.clone());
+        let mut layers = vec![
+            ("config/default.toml".to_owned(), defaults),
+            (PROGRAM.to_owned(), presets),
+        ];
         if let Some(path) = &overrides.file {
             let name = path.display().to_string();
             let file = File::from(path.as_path()).format(FileFormat::Toml);
             layers.push((name.clone(), keys_of(&file, &name)?));
         }
         layers.push((ENVIRONMENT.to_owned(), keys_of(&environment, ENVIRONMENT)?));
-        layers.push((COMMAND_LINE.to_owned(), overrides.keys()));
+        layers.push((PROGRAM.to_owned(), overrides.program.clone()));
+        layers.push((COMMAND_LINE.to_owned(), overrides.command_line.clone()));
 
         let mut faults = unknown_keys(&layers);
         let origin = |key: &str| {
@@ -96,13 +115,15 @@ impl Config {
         if !faults.is_empty() {
             return Err(ConfigError(faults));
         }
+        let services = extensions.services(&merged);
         let mut config: Config = merged
             .try_deserialize()
             .map_err(|e| ConfigError(vec![e.to_string()]))?;
+        config.services = services;
         for (key, rule) in config.broken_rules() {
-            faults.push(format!("{key} (set in {}): {rule}", origin(key)));
+            faults.push(format!("{key} (set in {}): {rule}", origin(&key)));
         }
-        match config.bot.maker() {
+        match config.bot.maker(&extensions.bots) {
             Ok(maker) if faults.is_empty() => {
                 config.maker = maker;
                 Ok(config)
@@ -117,20 +138,24 @@ impl Config {
 }
 
 impl Overrides {
-    fn keys(&self) -> Keys {
-        let path = |path: &Path| Value::new(None, ValueKind::from(path.display().to_string()));
-        let mut keys = Keys::new();
-        if let Some(videos) = &self.videos {
-            keys.insert("server.videos_dir".to_owned(), path(videos));
-        }
-        if let Some(data) = &self.data {
-            keys.insert("server.data_dir".to_owned(), path(data));
-        }
-        if let Some(bind) = &self.bind {
-            let value = Value::new(None, ValueKind::from(bind.to_string()));
-            keys.insert("server.bind".to_owned(), value);
-        }
-        keys
+    /// The same, with what the command line sets.
+    pub fn with(mut self, args: LayerArgs) -> Overrides {
+        let LayerArgs {
+            config,
+            videos,
+            data,
+            bind,
+        } = args;
+        self.file = config.or(self.file);
+        let mut add = |key: &str, value: Option<Setting>| {
+            if let Some(value) = value {
+                self.command_line.insert(key.to_owned(), value.value());
+            }
+        };
+        add("server.videos_dir", videos.map(Setting::from));
+        add("server.data_dir", data.map(Setting::from));
+        add("server.bind", bind.map(Setting::from));
+        self
     }
 }
 
@@ -180,6 +205,7 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "log.level"
         | "lan_file.offer"
         | "lan_audio.source"
+        | "bot.kind"
         | "web.password"
         | "web.admin_password"
         | "bot.rules"
@@ -190,7 +216,6 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         "web.hosts" => merged.get::<Vec<String>>(key).err(),
         "live.source" => merged.get::<Vec<SourceKeys>>(key).err(),
         "live.record" => merged.get::<bool>(key).err(),
-        "bot.kind" => merged.get::<BotKind>(key).err(),
         "log.format" => merged.get::<LogFormat>(key).err(),
         "streaming.pace" => merged.get::<Pace>(key).err(),
         "streaming.jpeg_quality" => merged.get::<u8>(key).err(),
@@ -206,7 +231,6 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
     match key {
         "streaming.pace" => "realtime or fast".clone_into(&mut rule),
         "log.format" => "text or json".clone_into(&mut rule),
-        "bot.kind" => "house, echo or openai".clone_into(&mut rule),
         _ => {}
     }
     let values = merged
@@ -224,112 +248,4 @@ fn wrong_kind(merged: &Layers, key: &str, origin: &str) -> Option<String> {
         format!("{wrong:?}: ")
     };
     Some(format!("{key} (set in {origin}): {wrong}{rule}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("my.toml");
-        std::fs::write(&path, toml).unwrap();
-        let variables = environment
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()));
-        let environment = Environment::with_prefix("PLAYHOUSE")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("server.allow")
-            .with_list_parse_key("web.hosts")
-            .source(Some(variables.collect()));
-        let overrides = Overrides {
-            file: Some(path),
-            ..Overrides::default()
-        };
-        Config::from_layers(&overrides, environment)
-    }
-
-    fn fault(toml: &str, environment: &[(&str, &str)]) -> String {
-        load(toml, environment).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_defaults_are_complete_and_follow_their_own_rules() {
-        let config = load("", &[]).unwrap();
-        assert_eq!(config.settings().videochat, Some(10000));
-        assert_eq!(config.settings().chatroom, Some(1234));
-        assert!(
-            config
-                .server
-                .allow
-                .iter()
-                .all(|net| !net.contains(&IpAddr::from([8, 8, 8, 8])))
-        );
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let config = load(
-            "[videochat]\nport = 7\n[chatroom]\nport = 8",
-            &[
-                ("PLAYHOUSE__CHATROOM__PORT", "9"),
-                ("PLAYHOUSE__SERVER__ALLOW", "127.0.0.0/8,::1/128"),
-            ],
-        )
-        .unwrap();
-        let settings = config.settings();
-        assert_eq!((settings.videochat, settings.chatroom), (Some(7), Some(9)));
-        assert_eq!(settings.allow.len(), 2);
-    }
-
-    #[test]
-    fn faults_name_the_key_the_file_and_the_rule() {
-        let text = fault("[serer]\nbind = 1", &[]);
-        assert!(
-            text.starts_with("serer.bind (set in ")
-                && text.ends_with("my.toml): there is no such key"),
-            "{text}"
-        );
-        let text = fault("", &[("PLAYHOUSE__VIDEOCHAT__PROT", "1")]);
-        assert_eq!(
-            text,
-            "videochat.prot (set in the environment): there is no such key"
-        );
-        let text = fault("[streaming]\njpeg_quality = 101", &[]);
-        assert!(
-            text.contains("streaming.jpeg_quality (set in ") && text.ends_with("1 to 100"),
-            "{text}"
-        );
-        let text = fault("[videochat]\nport = 70000", &[]);
-        assert!(text.contains("videochat.port (set in "), "{text}");
-        let text = fault("[streaming]\npace = \"slow\"", &[]);
-        assert!(
-            text.contains("streaming.pace") && text.contains("slow"),
-            "{text}"
-        );
-        let text = fault("[server]\nallow = [\"10.0.0.0/99\"]", &[]);
-        assert!(text.contains("server.allow"), "{text}");
-        let text = fault("[log]\nlevel = \"info,=loud\"", &[]);
-        assert!(text.contains("log.level"), "{text}");
-        let text = fault("[log]\nlevel = \"loud\"", &[]);
-        assert!(
-            text.contains("log.level") && text.contains("debug"),
-            "{text}"
-        );
-        let text = fault("[server\n", &[]);
-        assert!(text.contains("my.toml"), "{text}");
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once() {
-        let error = load(
-            "[chatroom]\nlegacy_gap_ms = 5000\n[limits]\ngoodbye_s = 0",
-            &[],
-        )
-        .unwrap_err();
-        assert_eq!(error.0.len(), 2, "{error}");
-    }
 }

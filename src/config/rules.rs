@@ -1,6 +1,6 @@
 //! The rules that values follow beside their kind.
 
-use playhouse_actors::Sound;
+use playhouse_actors::{Sound, check_password_hash};
 use playhouse_media::check_live_address;
 
 use super::keys::{Config, SourceKeys};
@@ -14,11 +14,11 @@ const TAKEN: [&str; 3] = ["tumip-", "cam-", "web-"];
 
 impl Config {
     /// The keys that break a rule, and the rule.
-    pub(super) fn broken_rules(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn broken_rules(&self) -> Vec<(String, String)> {
         let mut broken = Vec::new();
-        let mut rule = |key, holds: bool, text: &str| {
+        let mut rule = |key: &str, holds: bool, text: &str| {
             if !holds {
-                broken.push((key, text.to_owned()));
+                broken.push((key.to_owned(), text.to_owned()));
             }
         };
         let day = 86_400;
@@ -42,6 +42,11 @@ impl Config {
             "lobby.presence_mb_s",
             (1..=100_000).contains(&self.lobby.presence_mb_s),
             "1 to 100000 megabytes a second",
+        );
+        rule(
+            "lobby.history",
+            self.lobby.history <= 100_000,
+            "0 to 100000 messages",
         );
         rule(
             "streaming.head_start_ms",
@@ -236,6 +241,25 @@ impl Config {
             (1..=24 * 365).contains(&web.session_hours),
             "1 to 8760 hours",
         );
+        for (key, hash) in [
+            ("web.password", &web.password),
+            ("web.admin_password", &web.admin_password),
+        ] {
+            if !hash.is_empty()
+                && let Err(text) = check_password_hash(hash)
+            {
+                rule(key, false, &text);
+            }
+        }
+        let is_name = |host: &String| {
+            let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            !host.is_empty() && host.bytes().all(word)
+        };
+        rule(
+            "web.hosts",
+            web.hosts.iter().all(is_name),
+            "names alone, without http:// and without ports",
+        );
         let tcp = [
             ("web.port", web.enabled, web.port),
             ("videochat.port", videochat.enabled, videochat.port),
@@ -246,12 +270,16 @@ impl Config {
             ("lan_audio.port", audio.enabled, audio.port),
             ("lan_video.port", video.enabled, video.port),
         ];
+        let own = self.services.iter();
+        let own = own.map(|own| (format!("{}.port", own.service), true, own.port));
+        let tcp = tcp.map(|(key, enabled, port)| (key.to_owned(), enabled, port));
+        let tcp: Vec<_> = tcp.into_iter().chain(own).collect();
         let packetchat = &self.packetchat;
-        let on = packetchat.enabled || tcp.iter().any(|&(_, enabled, _)| enabled);
+        let on = packetchat.enabled || tcp.iter().any(|(_, enabled, _)| *enabled);
         rule("videochat.enabled", on, "at least one service is enabled");
         let bound = tcp
             .iter()
-            .filter(|&&(_, enabled, port)| enabled && port > 0);
+            .filter(|(_, enabled, port)| *enabled && *port > 0);
         for (n, (key, _, port)) in bound.clone().enumerate() {
             let other = bound.clone().take(n).find(|(_, _, other)| other == port);
             if let Some((other, ..)) = other {
@@ -273,7 +301,7 @@ impl Config {
             }
         }
         if let Err(e) = self.log.filter() {
-            broken.push(("log.level", e));
+            broken.push(("log.level".to_owned(), e));
         }
         broken
     }

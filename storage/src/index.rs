@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
 /// The database's `user_version`.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// Numbers are unsigned and stored by their bit pattern, in SQLite's signed integers. A session's row may
 /// go before its transfers' do, so they don't refer to it.
 const TABLES: &str = "
@@ -56,6 +56,17 @@ const TABLES: &str = "
         begun_ms INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX downloads_of_a_file ON downloads (file);
+";
+/// What version 2 has beside that.
+const TABLES_2: &str = "
+    CREATE TABLE history (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        sender INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        service TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// What a commit outlives.
@@ -116,10 +127,14 @@ impl Index {
         let version = index.set_up().map_err(database)?;
         match version {
             SCHEMA => {}
-            0 => {
+            0 | 1 => {
                 index.write(Durability::Power, |index| {
-                    let made = index.connection.execute_batch(TABLES);
-                    made.and_then(|()| index.connection.pragma_update(None, "user_version", SCHEMA))
+                    let made = match version {
+                        0 => index.connection.execute_batch(TABLES),
+                        _ => Ok(()),
+                    };
+                    made.and_then(|()| index.connection.execute_batch(TABLES_2))
+                        .and_then(|()| index.connection.pragma_update(None, "user_version", SCHEMA))
                         .map_err(database)
                 })?;
                 sync_folder(root)?;
@@ -368,6 +383,21 @@ mod tests {
         assert_eq!(index.sessions().unwrap(), []);
         index.write(Durability::Process, insert).unwrap();
         assert_eq!(index.sessions().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let old = Connection::open(folder.database()).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let index = Index::open(&folder).unwrap();
+        index.insert_session(&session(1, "a")).unwrap();
+        assert_eq!(index.history(1).unwrap(), []);
+        drop(index);
+        assert_eq!(Index::open(&folder).unwrap().sessions().unwrap().len(), 1);
     }
 
     #[test]

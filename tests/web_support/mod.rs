@@ -48,7 +48,14 @@ pub struct Request {
 pub fn begin(house: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Request {
     let stream = TcpStream::connect(house).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {house}\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\n");
+    let has = |wanted: &str| headers.iter().any(|(name, _)| *name == wanted);
+    if !has("Host") {
+        head += &format!("Host: {house}\r\n");
+    }
+    if !has("Connection") {
+        head += "Connection: close\r\n";
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

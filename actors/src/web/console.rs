@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
+use playhouse_storage::Offer;
 
 use super::error::ApiError;
 use super::still::Stills;
@@ -18,21 +19,27 @@ use crate::settings::Web;
 use crate::studio::Studio;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
+use crate::web::auth::Keeper;
 use crate::web::vitals::Pulse;
 
 /// The house as the web service knows it; one for all its connections.
 pub struct Console {
     pub settings: Web,
     pub data_dir: PathBuf,
+    /// Whether there is sound to hear.
+    pub plays: bool,
     pub since: Instant,
     pub supervisor: Addr<Supervisor>,
     pub lobby: Post<Lobby>,
     pub library: Post<Library>,
     pub files: Post<FileStore>,
     pub offer: Post<FileOffer>,
+    /// What lan_file offers by the configuration, if it is on.
+    pub lan_file: Option<Offer>,
     pub shelves: Shelves,
     pub studio: Arc<Studio>,
     pub pulse: Pulse,
+    pub keeper: Keeper,
     pub stills: Stills,
     /// What comes of files over HTTP.
     pub uploads: Post<Uploads>,

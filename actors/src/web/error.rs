@@ -1,6 +1,9 @@
 //! Why a request is refused, told as JSON: `{"error":"…","rule":"…"}`.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -10,6 +13,9 @@ use serde::Serialize;
 pub struct ApiError {
     #[serde(skip)]
     pub status: StatusCode,
+    /// When it may be tried again.
+    #[serde(skip)]
+    pub after: Option<Duration>,
     /// A sentence for whoever asked.
     pub error: String,
     /// The key or the rule that it goes by.
@@ -21,8 +27,17 @@ impl ApiError {
     pub fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
         ApiError {
             status,
+            after: None,
             error: error.into(),
             rule: None,
+        }
+    }
+
+    /// To be tried again after so long.
+    pub fn after(self, wait: Duration) -> ApiError {
+        ApiError {
+            after: Some(wait),
+            ..self
         }
     }
 
@@ -68,6 +83,12 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status).json(self)
+        let mut answer = HttpResponse::build(self.status);
+        if let Some(wait) = self.after {
+            // Whole seconds, rounded up.
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        answer.json(self)
     }
 }

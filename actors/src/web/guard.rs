@@ -1,14 +1,21 @@
-//! Who may do what: hosts, origins, passwords.
-
-use std::net::SocketAddr;
+//! Who may do what: hosts, origins, passwords. Every request passes here.
 
 use std::future::{Ready, ready};
+use std::net::SocketAddr;
 
-use actix_http::body::BoxBody;
-use actix_http::{Payload, Request, Response};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_http::body::{BoxBody, MessageBody};
+use actix_http::{Payload, Request, RequestHead, Response};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use super::error::ApiError;
+use super::headers::harden;
+use super::hosts::{check_host, check_origin, is_harmless};
+use super::site::Visit;
 use crate::house::Rooms;
 
 /// What somebody may do.
@@ -29,27 +36,116 @@ impl FromRequest for Admin {
     type Future = Ready<Result<Admin, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match request.extensions().get::<Access>() {
-            Some(Access::Admin) => Ok(Admin),
-            _ => Err(ApiError::forbidden(
-                "only whoever is signed in with the admin password may do that",
-            )
-            .by("web.admin_password")),
-        })
+        if request.extensions().get::<Access>() == Some(&Access::Admin) {
+            return ready(Ok(Admin));
+        }
+        let rooms = request.app_data::<Data<Rooms>>();
+        let console = rooms.and_then(|rooms| rooms.console.as_ref());
+        let error = match console.is_some_and(|console| console.keeper.has_admin()) {
+            true => "only admins may do that: sign in with the admin password",
+            false => {
+                "nobody may do that from here: this house has no admin password; \
+                 `playhouse password` makes one for its operator"
+            }
+        };
+        ready(Err(ApiError::forbidden(error).by("web.admin_password")))
     }
+}
+
+/// Lets a request in or refuses it; what is answered is hardened in any case.
+///
+/// # Errors
+/// What actix-web answers itself.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let visit = request.conn_data::<Visit>().cloned();
+    let admitted = match &visit {
+        Some(visit) => admit(request.head(), &visit.rooms, visit.peer).await,
+        None => Err(ApiError::internal()),
+    };
+    let mut answer = match admitted {
+        Ok(access) => {
+            if let Some(access) = access {
+                request.extensions_mut().insert(access);
+            }
+            next.call(request).await?.map_into_boxed_body()
+        }
+        Err(error) => {
+            let refusal = refusal(&error, request.head());
+            request.into_response(refusal)
+        }
+    };
+    harden(answer.response_mut().headers_mut());
+    Ok(answer)
+}
+
+/// What whoever sends this may do; `None` for somebody unknown who asks for what is open to all.
+async fn admit(
+    head: &RequestHead,
+    rooms: &Rooms,
+    peer: SocketAddr,
+) -> Result<Option<Access>, ApiError> {
+    let console = rooms.console.as_ref().ok_or_else(ApiError::internal)?;
+    check_host(head, &console.settings.hosts)?;
+    if !is_harmless(&head.method) {
+        check_origin(head)?;
+    }
+    let (keeper, headers) = (&console.keeper, head.headers());
+    let path = head.uri.path();
+    if is_open(&head.method, path) {
+        return Ok(keeper.without_password(headers));
+    }
+    let access = keeper.access(headers, peer.ip()).await;
+    match access.map_err(|denied| denied.told(StatusCode::UNAUTHORIZED))? {
+        None if path != "/api/session" => {
+            let error = "this house has a password: sign in first";
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, error).by("web.password"))
+        }
+        access => Ok(access),
+    }
+}
+
+/// What is there without signing in: the page that asks for the password, and whether the house is well.
+fn is_open(method: &Method, path: &str) -> bool {
+    is_harmless(method)
+        && (matches!(path, "/" | "/api" | "/healthz" | "/readyz") || path.starts_with("/assets/"))
+}
+
+fn refusal(error: &ApiError, head: &RequestHead) -> HttpResponse {
+    let mut refusal = error.error_response();
+    // A program is told how; a browser's page asks by itself, without the browser's own window.
+    if error.status == StatusCode::UNAUTHORIZED && !head.headers().contains_key("sec-fetch-mode") {
+        let how = HeaderValue::from_static("Basic realm=\"playhouse\", charset=\"UTF-8\"");
+        refusal.headers_mut().insert(WWW_AUTHENTICATE, how);
+    }
+    refusal
 }
 
 /// Whether this request may become a WebSocket.
 ///
 /// # Errors
 /// What to answer.
-pub fn admit_socket(
+pub async fn admit_socket(
     request: &Request,
-    _rooms: &Rooms,
-    _peer: SocketAddr,
+    rooms: &Rooms,
+    peer: SocketAddr,
 ) -> Result<Access, Response<BoxBody>> {
-    match request.path() {
-        "/ws" => Ok(Access::Person),
-        _ => Err(Response::not_found().map_into_boxed_body()),
-    }
+    let head = request.head();
+    let admitted = match (head.uri.path(), &head.method) {
+        ("/ws", &Method::GET) => match check_origin(head) {
+            Ok(()) => admit(head, rooms, peer).await,
+            Err(error) => Err(error),
+        },
+        _ => Err(ApiError::not_found("the WebSocket is at /ws")),
+    };
+    let refused = match admitted {
+        Ok(Some(access)) => return Ok(access),
+        Ok(None) => ApiError::internal(),
+        Err(error) => error,
+    };
+    let mut refusal: Response<BoxBody> = refusal(&refused, head).into();
+    harden(refusal.headers_mut());
+    Err(refusal)
 }

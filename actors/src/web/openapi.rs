@@ -9,7 +9,8 @@ use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::api::{files, live, tus, videos};
+use super::api::{files, house, live, messages, offer, people, recording, session, tus, videos};
+use super::metrics;
 
 /// Adds its address.
 pub fn routes(config: &mut ServiceConfig) {
@@ -26,16 +27,21 @@ pub fn routes(config: &mut ServiceConfig) {
     ),
     paths(
         videos::list, videos::one, videos::frame, videos::pictures, videos::file,
-        live::list, live::latest, live::pictures,
+        live::list, live::latest, live::pictures, recording::record,
+        people::list, people::show_out, messages::list,
         files::list, files::one, files::content, files::remove,
+        offer::offered, offer::offer,
         tus::options, tus::create, tus::head, tus::patch, tus::delete, tus::overridden,
-        document,
+        session::session, session::sign_in, session::sign_out,
+        house::house, house::healthz, house::readyz, metrics::metrics, document,
     ),
     tags(
         (name = "videos", description = "Recorded videos"),
         (name = "live", description = "Live channels"),
+        (name = "people", description = "Who is here, and what was said"),
         (name = "files", description = "Files of the house"),
         (name = "uploads", description = "Resumable uploads, tus 1.0"),
+        (name = "session", description = "Signing in and out, for browsers"),
         (name = "house", description = "The house itself"),
     ),
     security((), ("password" = [])),

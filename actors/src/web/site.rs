@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +21,12 @@ use actix_service::{
     IntoServiceFactory, Service as _, ServiceFactory as _, fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
+use super::body;
 use super::connection::WebConnection;
 use super::guard;
 use super::http::{HttpConnection, Upgraded};
@@ -66,7 +68,9 @@ pub struct Site {
 }
 
 thread_local! {
-    static SITE: RefCell<Option<Rc<Site>>> = const { RefCell::new(None) };
+    /// Held by a task of the core's event loop, so that it goes with that, and not with the thread: parts
+    /// of it use others of the thread's variables when they are dropped.
+    static SITE: RefCell<Weak<Site>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Site {
@@ -75,18 +79,25 @@ impl Site {
     /// # Errors
     /// The application can't be made.
     pub async fn of_this_core(rooms: &Arc<Rooms>) -> Result<Rc<Site>, SiteError> {
-        let known = SITE.with_borrow(Clone::clone);
+        let known = SITE.with_borrow(Weak::upgrade);
         if let Some(site) = known.filter(|site| Arc::ptr_eq(&site.rooms, rooms)) {
             return Ok(site);
         }
         let site = Rc::new(Site::open(rooms.clone()).await?);
-        SITE.set(Some(site.clone()));
+        SITE.set(Rc::downgrade(&site));
+        let held = site.clone();
+        actix_rt::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
         Ok(site)
     }
 
     async fn open(rooms: Arc<Rooms>) -> Result<Site, SiteError> {
         let app = App::new()
             .app_data(web::Data::from(rooms.clone()))
+            .app_data(body::config())
+            .wrap(from_fn(guard::guard))
             .configure(pages::routes)
             .into_factory();
         let app = map_config(app, |()| AppConfig::default());
@@ -127,7 +138,7 @@ async fn upgrade(
 ) -> Result<(), actix_web::Error> {
     let mut parts = framed.into_parts();
     let (rooms, peer) = (parts.io.visit().rooms.clone(), parts.io.visit().peer);
-    let admitted = guard::admit_socket(&request, &rooms, peer);
+    let admitted = guard::admit_socket(&request, &rooms, peer).await;
     let (response, access) = match admitted {
         Ok(access) => match handshake(request.head()) {
             Ok(mut response) => (response.finish().map_into_boxed_body(), Some(access)),

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::site::Visit;
+use crate::traffic;
 
 /// Bytes that went through one connection so far.
 #[derive(Debug, Clone, Default)]
@@ -26,11 +27,13 @@ impl Meter {
     }
 
     fn came(&self, bytes: usize) {
+        traffic::came(bytes);
         let (came, went) = self.0.get();
         self.0.set((came + bytes as u64, went));
     }
 
     fn went(&self, bytes: usize) {
+        traffic::went(bytes);
         let (came, went) = self.0.get();
         self.0.set((came, went + bytes as u64));
     }

@@ -9,11 +9,13 @@ use playhouse_storage::now_ms;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::process::{self, Process};
 use crate::house::Rooms;
 use crate::messages::{Observation, Service};
 use crate::supervisor::Census;
+use crate::traffic;
 
 /// For so long the numbers are as good as new ones.
 const FRESH: Duration = Duration::from_secs(1);
@@ -21,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The state of the house. What only grows is counted since the start.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct Vitals {
     /// Milliseconds since 1970.
     pub at: i64,
@@ -31,6 +33,8 @@ pub struct Vitals {
     pub rss_bytes: u64,
     pub threads: u64,
     pub people: usize,
+    /// By service.
+    #[schema(value_type = HashMap<String, Connections>)]
     pub connections: BTreeMap<&'static str, Connections>,
     pub messages: u64,
     pub restarts: u64,
@@ -40,7 +44,9 @@ pub struct Vitals {
     pub files: Files,
     pub streams: Streams,
     pub traffic: Traffic,
-    pub live: Vec<Live>,
+    pub live: Vec<LiveVitals>,
+    /// What each actor that lives as long as the house tells of itself.
+    #[schema(value_type = Vec<Object>)]
     pub actors: Vec<Observation>,
     /// Seconds of processor time since the start.
     #[serde(skip)]
@@ -48,28 +54,28 @@ pub struct Vitals {
 }
 
 /// Of one service.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Connections {
     pub open: usize,
     pub accepted: u64,
     pub refused: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Files {
     pub count: u64,
     pub bytes: u64,
 }
 
 /// Videos and live channels that are being watched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Streams {
     pub open: usize,
     pub most: usize,
 }
 
 /// What went through all sockets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Traffic {
     pub in_bytes: u64,
     pub out_bytes: u64,
@@ -77,8 +83,8 @@ pub struct Traffic {
 }
 
 /// A live channel that is on air.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Live {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LiveVitals {
     pub name: String,
     pub viewers: usize,
     pub frames: u64,
@@ -110,7 +116,7 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
         Ok(Ok(states)) => states,
         _ => last.vitals.actors.clone(),
     };
-    let (now, process) = (Instant::now(), process::look());
+    let (now, process, traffic) = (Instant::now(), process::look(), traffic::total());
     let mut vitals = Vitals {
         at: now_ms(),
         uptime_s: console.since.elapsed().as_secs(),
@@ -120,6 +126,11 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
         streams: Streams {
             open: rooms.streams.taken(),
             most: rooms.streams.limit(),
+        },
+        traffic: Traffic {
+            in_bytes: traffic.came,
+            out_bytes: traffic.went,
+            frames: traffic.frames,
         },
         ..Vitals::default()
     };
@@ -173,13 +184,13 @@ impl Vitals {
             }
             Observation::Endpoint {
                 sessions,
-                received,
+                begun,
                 refused,
                 ..
             } => {
                 let connections = Connections {
                     open: *sessions,
-                    accepted: *received,
+                    accepted: *begun,
                     refused: *refused,
                 };
                 let name = Service::Packetchat.name();
@@ -192,7 +203,7 @@ impl Vitals {
                 frames,
                 missed,
                 ..
-            } => self.live.push(Live {
+            } => self.live.push(LiveVitals {
                 name: name.clone(),
                 viewers: *viewers,
                 frames: *frames,

@@ -197,6 +197,16 @@ pub fn people(object: &[u8]) -> Bytes {
     [b"URIF", object].concat().into()
 }
 
+/// `CHAT` and one RSA block.
+pub fn chat(block: &[u8]) -> Bytes {
+    [CHAT, block].concat().into()
+}
+
+/// The RSA block of a message that the decoder gave.
+pub fn block(message: &[u8]) -> &[u8] {
+    message.strip_prefix(CHAT).unwrap_or(message)
+}
+
 /// `STLI` and the list of videos: two writes.
 pub fn video_list(names: &[String]) -> [Bytes; 2] {
     let list = serde_json::to_vec(names).unwrap_or_else(|_| b"[]".to_vec());

@@ -13,6 +13,7 @@
 //! 4 on Windows. A pickle begins with 0x80, and no frame has 4 GiB, so the fifth byte tells them apart.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -77,11 +78,15 @@ fn whole_characters(text: &[u8]) -> usize {
     }
 }
 
-/// Appends `text` as the others read it.
-pub fn encode_text(to: &mut BytesMut, prefix: &[u8], text: Text<'_>) {
+/// Appends `text` as the others read it; says where it stands there, without its line end.
+pub fn encode_text(to: &mut BytesMut, prefix: &[u8], text: Text<'_>) -> Range<usize> {
     to.reserve(prefix.len() + text.0.len());
     to.put_slice(prefix);
+    let begin = to.len();
     to.put_slice(text.0);
+    let line = text.0.strip_suffix(b"\n").unwrap_or(text.0);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    begin..begin + line.len()
 }
 
 /// What stands before each text of somebody at `ip`.

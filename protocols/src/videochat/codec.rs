@@ -20,7 +20,8 @@ use std::borrow::Cow;
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeSliceError, Engine as _};
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::message::{ClientMessage, Presence, ServerMessage};
 use crate::wire::{self, Step, WireError};
@@ -178,6 +179,27 @@ struct ClientJson<'a> {
     encrypt_message: Option<Text<'a>>,
     #[serde(borrow, default)]
     choice: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    to: Hint<'a>,
+}
+
+/// A string, or anything else, which then is none.
+#[derive(Default)]
+struct Hint<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Hint<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any<'a> {
+            Text(#[serde(borrow)] Cow<'a, str>),
+            Other(IgnoredAny),
+        }
+        Ok(match Any::deserialize(deserializer)? {
+            Any::Text(text) => Hint(Some(text)),
+            Any::Other(_) => Hint(None),
+        })
+    }
 }
 
 /// A string that borrows where it can, also behind an `Option`.
@@ -205,7 +227,10 @@ fn client_json(body: &[u8]) -> Result<ClientMessage<'_>, WireError> {
                 ));
             };
             base64_checked(&encrypt_message)?;
-            Ok(ClientMessage::Communication { encrypt_message })
+            Ok(ClientMessage::Communication {
+                encrypt_message,
+                to: json.to.0,
+            })
         }
         "Video List" => Ok(ClientMessage::VideoList),
         "Video Choice" => Ok(ClientMessage::VideoChoice {
@@ -288,6 +313,20 @@ pub fn put_communication(wire: &mut BytesMut, encrypt_message: &str, from: &[u8]
             b"}",
         ],
     );
+}
+
+/// One RSA block as `encrypt_message` says it, …
+pub fn cipher_text(block: &[u8]) -> String {
+    STANDARD.encode(block)
+}
+
+/// … and back, if it has `length` bytes: anything else is looked at for no longer than that takes.
+pub fn cipher_block(encrypt_message: &str, length: usize) -> Option<Vec<u8>> {
+    if encrypt_message.len() != length.div_ceil(3) * 4 {
+        return None;
+    }
+    let block = STANDARD.decode(encrypt_message).ok()?;
+    (block.len() == length).then_some(block)
 }
 
 /// The answer to `Video List`: file names.
@@ -383,8 +422,16 @@ pub fn client_frame(message: &ClientMessage<'_>, from: &str) -> Bytes {
         ClientMessage::Name(text) | ClientMessage::PublicKey(text) => {
             return Bytes::copy_from_slice(text.as_bytes());
         }
-        ClientMessage::Communication { encrypt_message } => serde_json::json!({
+        ClientMessage::Communication {
+            encrypt_message,
+            to: None,
+        } => serde_json::json!({
             "identifier": "Communication", "encrypt_message": encrypt_message, "from": from}),
+        ClientMessage::Communication {
+            encrypt_message,
+            to: Some(to),
+        } => serde_json::json!({
+            "identifier": "Communication", "encrypt_message": encrypt_message, "from": from, "to": to}),
         ClientMessage::VideoList => serde_json::json!({"identifier": "Video List"}),
         ClientMessage::VideoChoice { choice } => {
             serde_json::json!({"identifier": "Video Choice", "choice": choice, "from": from})
@@ -436,8 +483,12 @@ mod tests {
         match message {
             ClientMessage::Name(name) => ClientMessage::Name(name.to_owned().leak()),
             ClientMessage::PublicKey(pem) => ClientMessage::PublicKey(pem.to_owned().leak()),
-            ClientMessage::Communication { encrypt_message } => ClientMessage::Communication {
+            ClientMessage::Communication {
+                encrypt_message,
+                to,
+            } => ClientMessage::Communication {
                 encrypt_message: encrypt_message.into_owned().into(),
+                to: to.map(|to| to.into_owned().into()),
             },
             ClientMessage::VideoList => ClientMessage::VideoList,
             ClientMessage::VideoChoice { choice } => ClientMessage::VideoChoice {
@@ -458,6 +509,11 @@ mod tests {
         let framed = [
             ClientMessage::Communication {
                 encrypt_message: "AAECAw==".into(),
+                to: None,
+            },
+            ClientMessage::Communication {
+                encrypt_message: "AAECAw==".into(),
+                to: Some("Zoë@web".into()),
             },
             ClientMessage::VideoList,
             ClientMessage::VideoChoice {
@@ -493,7 +549,8 @@ mod tests {
                 Ok(ClientMessage::Name("anna")),
                 Ok(ClientMessage::PublicKey(PEM)),
                 Ok(ClientMessage::Communication {
-                    encrypt_message: "AQID".into()
+                    encrypt_message: "AQID".into(),
+                    to: None
                 }),
                 Ok(ClientMessage::VideoChoice {
                     choice: "é_1p.mp4".into()
@@ -501,6 +558,29 @@ mod tests {
                 Ok(ClientMessage::Quit),
             ]
         );
+    }
+
+    #[test]
+    fn a_hint_that_is_no_text_is_none() {
+        for to in ["null", "5", "[\"a\"]", "{\"a\":[{}]}"] {
+            let body = format!(
+                "{{\"identifier\":\"Communication\",\"to\":{to},\"encrypt_message\":\"AQID\"}}"
+            );
+            let message = client_json(body.as_bytes()).unwrap();
+            let ClientMessage::Communication { to, .. } = message else {
+                panic!("{body}")
+            };
+            assert_eq!(to, None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_block_comes_back_if_it_has_its_length() {
+        for length in 262..266 {
+            let text = cipher_text(&vec![7; length]);
+            assert_eq!(cipher_block(&text, 264).is_some(), length == 264);
+        }
+        assert_eq!(cipher_block(&"!".repeat(352), 264), None);
     }
 
     #[test]
@@ -681,9 +761,9 @@ mod tests {
         #[test]
         fn what_is_relayed_is_what_was_said(cipher in proptest::collection::vec(any::<u8>(), 1..512), from in "\\PC{1,64}") {
             let text = STANDARD.encode(&cipher);
-            let wire = client_frame(&ClientMessage::Communication { encrypt_message: text.as_str().into() }, "somebody else");
+            let wire = client_frame(&ClientMessage::Communication { encrypt_message: text.as_str().into(), to: None }, "somebody else");
             let said = feed(&[b"anna", PEM.as_bytes(), &wire]).unwrap();
-            let Ok(ClientMessage::Communication { encrypt_message }) = &said[2] else { panic!() };
+            let Ok(ClientMessage::Communication { encrypt_message, .. }) = &said[2] else { panic!() };
             let mut relayed = BytesMut::new();
             put_communication(&mut relayed, encrypt_message, &wire::json_string(&from));
             let Step::Got { message: ServerMessage::Json(json), used } = decode_server(&relayed, 1 << 20).unwrap() else { panic!() };

@@ -16,8 +16,12 @@ pub enum ClientMessage<'a> {
     Name(&'a str),
     /// Its SubjectPublicKeyInfo PEM block, without the last line end.
     PublicKey(&'a str),
-    /// A chat message for one person, which only that person can read: base64 of RSA-OAEP.
-    Communication { encrypt_message: Cow<'a, str> },
+    /// A chat message for one person, which only that person can read: base64 of RSA-OAEP. A client may say
+    /// whom it is for.
+    Communication {
+        encrypt_message: Cow<'a, str>,
+        to: Option<Cow<'a, str>>,
+    },
     /// Which videos are there?
     VideoList,
     /// Play the video that `choice`, a file name of the list, belongs to.
