@@ -115,13 +115,12 @@ fn everyone_the_newcomer_too_gets_the_list_of_a_join() {
     let house = House::open();
     let clients = room(&house, ["anna", "ben", "cleo"]);
     for client in &clients {
-        let known: Vec<&str> = client.people.keys().map(String::as_str).collect();
-        assert_eq!(known, ["anna", "ben", "cleo"], "{} knows", client.name);
+        client.assert_knows(&["anna", "ben", "cleo"]);
         for (n, pem) in client.people.values().enumerate() {
             assert_eq!(pem.trim_end(), key(1024, n).pkcs1.trim_end());
         }
     }
-    // Who is in another service has another list.
+    // For somebody of another service there is no room.
     let dora = OldVideochat::join(&house, "dora", key(2048, 0));
     clients[0].assert_silent();
     drop((clients, dora));

@@ -112,6 +112,7 @@ fn chatroom_hears_what_was_said_after_a_live_stream() {
     let house = House::open_empty(&[LONG_LINGER, ("LIVE__CHATROOM_FRAMES", "3")]);
     let mut ben = OldChatroom::join(&house, "ben", key(1024, 0));
     let camera = Camera::open(&house, 32);
+    ben.hear_names(&["ben", "tumip-32@tumip"]);
     camera.show(&plain(0, 16, 16));
     wait_frames(&house, "tumip-32", 1);
     ben.videos();
@@ -123,6 +124,7 @@ fn chatroom_hears_what_was_said_after_a_live_stream() {
     hear_frame(&mut ben);
     camera.show(&plain(2, 16, 16));
     hear_frame(&mut ben);
+    // To those of tumip no text can be shown: they come last, and have no room any more.
     ben.hear_names(&["ben", "cleo"]);
     drop((ben, cleo));
     house.stop();

@@ -47,8 +47,11 @@ fn a_name_is_unique_in_the_house() {
     assert_eq!(ben.name_of(ben.user), "ben");
     let other_ben = OldVideochat::join(&house, "ben", key(2048, 1));
     assert_eq!(other_ben.name, "ben-2");
-    // A list has the users of one service.
-    assert_eq!(ben.users(), sorted([second.user, third.user, ben.user]));
+    // A list has everyone in the house, the bot included.
+    let users = ben.users();
+    let mut names: Vec<String> = users.into_iter().map(|user| ben.name_of(user)).collect();
+    names.sort();
+    assert_eq!(names, ["anna", "anna-2", "anna-3", "ben", "ben-2", "bot"]);
 }
 
 #[test]
@@ -86,7 +89,8 @@ fn everyone_sees_everyone_and_oneself() {
     let mut clients = names.map(|name| Client::join(&house, name));
     let users = [0, 1, 2].map(|n| clients[n].user);
     for client in &mut clients {
-        assert_eq!(client.users(), sorted(users));
+        let [anna, ben, cleo] = users;
+        assert_eq!(client.users(), sorted([anna, ben, cleo, client.bot()]));
         for (user, name) in users.into_iter().zip(names) {
             assert_eq!(client.name_of(user), name);
         }
@@ -140,7 +144,7 @@ fn chunks_alone_keep_a_session() {
     }
     anna.preserve();
     ben.preserve();
-    assert_eq!(anna.users(), sorted([anna.user, ben.user]));
+    assert_eq!(anna.users(), sorted([anna.user, ben.user, anna.bot()]));
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn noise_gets_no_answer_and_harms_nobody() {
     });
     assert_eq!(census.sessions, 1);
     anna.preserve();
-    assert_eq!(anna.users(), [anna.user]);
+    assert_eq!(anna.users(), sorted([anna.user, anna.bot()]));
     house.stop();
 }
 
@@ -341,7 +345,7 @@ fn only_allowed_networks_are_served() {
         stranger.ask_in_vain(&house, &Request::Session { name: b"ben" });
     }
     assert_logged_once(&house, "server.allow");
-    assert_eq!(anna.users(), [anna.user]);
+    assert_eq!(anna.users(), sorted([anna.user, anna.bot()]));
 }
 
 // Messages

@@ -105,14 +105,14 @@ fn a_name_may_end_in_a_line_end() {
 fn a_join_is_told_to_all_with_everyones_key() {
     let house = House::open();
     let mut alice = OldVideochat::join(&house, "alice", key(2048, 0));
-    assert_eq!(names(&alice), ["alice"]);
+    assert_eq!(names(&alice), ["alice", "bot"]);
     let bob = OldVideochat::join(&house, "bob", key(2048, 1));
     let told = alice.hear("broadcast_message");
     assert_eq!(told["name"], "bob");
     let members: Vec<&String> = told.as_object().unwrap().keys().collect();
     assert_eq!(members, ["data", "identifier", "name"]);
     for client in [&alice, &bob] {
-        assert_eq!(names(client), ["alice", "bob"]);
+        assert_eq!(names(client), ["alice", "bob", "bot"]);
         for (name, n) in [("alice", 0), ("bob", 1)] {
             assert_eq!(client.people[name].trim_end(), key(2048, n).spki.trim_end());
         }
@@ -135,7 +135,7 @@ fn a_leave_is_told_to_the_others_goodbye_or_not() {
         }
         let told = alice.hear("AFK");
         assert_eq!(told["name"], "bob");
-        assert_eq!(names(&alice), ["alice"]);
+        assert_eq!(names(&alice), ["alice", "bot"]);
     }
     drop(alice);
     house.assert_left_empty();
@@ -160,18 +160,28 @@ fn names_are_unique_in_the_house() {
     let mut second = OldVideochat::join(&house, "alice", key(2048, 1));
     assert_eq!(second.name, "alice-2");
     alice.hear_presence("broadcast_message", "alice-2");
-    assert_eq!(names(&alice), ["alice", "alice-2"]);
+    assert_eq!(names(&alice), ["alice", "alice-2", "bot"]);
 
     let mut bob = support::OldChatroom::join(&house, "bob", key(1024, 0));
+    for client in [&mut alice, &mut second] {
+        client.hear_presence("broadcast_message", "bob@chatroom");
+    }
     let other_bob = OldVideochat::join(&house, "bob", key(2048, 2));
     assert_eq!(other_bob.name, "bob-2");
     alice.hear_presence("broadcast_message", "bob-2");
     second.hear_presence("broadcast_message", "bob-2");
-    // The services share names, not people.
-    assert_eq!(names(&alice), ["alice", "alice-2", "bob-2"]);
+    bob.hear_names(&["bob", "bob-2@videochat"]);
+    // Who is of another service is shown with its name.
+    assert_eq!(
+        names(&alice),
+        ["alice", "alice-2", "bob-2", "bob@chatroom", "bot"]
+    );
     let third = support::OldChatroom::join(&house, "alice", key(1024, 1));
     assert_eq!(third.name, "alice-3");
-    bob.hear_names(&["alice-3", "bob"]);
+    bob.hear_names(&["alice-3", "bob", "bob-2@videochat"]);
+    for client in [&mut alice, &mut second] {
+        client.hear_presence("broadcast_message", "alice-3@chatroom");
+    }
 
     // A name is free again when its owner is gone.
     second.quit();

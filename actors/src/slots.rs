@@ -65,6 +65,7 @@ mod tests {
         drop(one);
         assert_eq!(slots.taken(), 1);
         assert!(slots.take().is_some());
+        drop(two);
         assert!(slots.take_many(2).is_some() && slots.take_many(3).is_none());
     }
 }

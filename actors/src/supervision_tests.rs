@@ -33,7 +33,10 @@ use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::follower::Follower;
+use crate::history::History;
 use crate::house::{House, Rooms};
+use crate::house_bot::HouseBot;
+use crate::interpreter::Interpreter;
 use crate::library::{Library, OpenChannels, VideoNames};
 use crate::link::Link;
 use crate::listener::Listener;
@@ -93,7 +96,10 @@ explodes!(
     PicturePort,
     Recorder,
     AudioSource,
-    FileOffer
+    FileOffer,
+    Interpreter,
+    HouseBot,
+    History
 );
 
 pub(crate) struct Fixture {
@@ -415,7 +421,7 @@ async fn a_lobby_that_panics_is_rebuilt_and_knows_everyone() {
     let second = Client::join(fixture.address(), "carl").await;
     let (list, _) = anna.until(|json| json["name"] == "carl").await;
     let names: Vec<&String> = list["data"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["anna", "ben", "carl"]);
+    assert_eq!(names, ["anna", "ben", "bot", "carl"]);
     drop(second);
     anna.until(|json| json["identifier"] == "AFK" && json["name"] == "carl")
         .await;

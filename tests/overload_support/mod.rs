@@ -771,6 +771,18 @@ impl Witness {
         self.strangers.insert(name.to_owned());
     }
 
+    /// Whether somebody of this name is properly here, of this service or another one.
+    fn knows(&self, name: &str) -> bool {
+        let (plain, service) = name.rsplit_once('@').unwrap_or((name, ""));
+        let good = [&self.chatroom.name, &self.videochat.name];
+        let is_good = good.iter().any(|good| **good == plain);
+        let of_another = is_good || self.strangers.contains(plain);
+        match service {
+            "" => name == "bot" || self.strangers.contains(name),
+            _ => of_another,
+        }
+    }
+
     /// Says something in both services, hears it at once, and nothing else but who is properly here.
     pub fn notices_nothing(&mut self, what: &str) {
         self.said += 1;
@@ -779,7 +791,7 @@ impl Witness {
         loop {
             match self.videochat.next() {
                 Some(Message::Json(json)) if is_presence(&json) => {
-                    let unknown = |name: &String| !self.strangers.contains(name);
+                    let unknown = |name: &String| !self.knows(name);
                     assert!(!names(&json["name"]).iter().any(unknown), "{what}: {json}");
                 }
                 Some(Message::Json(json)) => {
@@ -796,9 +808,8 @@ impl Witness {
         loop {
             match self.chatroom.next() {
                 Some(Word::People(people)) => {
-                    let unknown = |name: &&String| {
-                        **name != self.chatroom.name && !self.strangers.contains(*name)
-                    };
+                    let unknown =
+                        |name: &&String| **name != self.chatroom.name && !self.knows(name);
                     assert_eq!(people.iter().find(unknown), None, "{what}");
                     assert!(people.contains(&self.chatroom.name), "{what}: {people:?}");
                 }

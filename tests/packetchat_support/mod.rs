@@ -352,6 +352,15 @@ impl Client {
         }
     }
 
+    /// The number of the bot.
+    pub fn bot(&mut self) -> u64 {
+        let users = self.users();
+        let mut users = users.into_iter();
+        users
+            .find(|user| self.name_of(*user) == "bot")
+            .expect("the bot is here")
+    }
+
     // Messages
 
     pub fn message<'a>(&self, to: u64, message: u64, text: &'a [u8]) -> Request<'a> {

@@ -172,9 +172,15 @@ impl House {
     fn start(folder: TempDir, videos: &Path, setup: Setup<'_>) -> House {
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        // Making a key takes a second; the house is content with one that it finds.
-        let key = key(2048, 0).private.to_pkcs8_pem(LineEnding::LF).unwrap();
-        std::fs::write(data.join("chatroom_key.pem"), key.as_bytes()).unwrap();
+        // Making a key takes a second; the house is content with those that it finds.
+        for (file, private) in [
+            ("chatroom_key.pem", &key(2048, 0).private),
+            ("videochat_stand_ins.pem", &*LONG_KEY),
+            ("chatroom_stand_ins.pem", &*STAND_IN_KEY),
+        ] {
+            let pem = private.to_pkcs8_pem(LineEnding::LF).unwrap();
+            std::fs::write(data.join(file), pem.as_bytes()).unwrap();
+        }
         if !setup.config.is_empty() {
             std::fs::write(config_file(folder.path()), setup.config).unwrap();
         }
@@ -395,6 +401,11 @@ impl House {
         channels.collect()
     }
 
+    /// How many messages are remembered.
+    pub fn history_census(&self) -> u64 {
+        sum(&self.states(), "history", "messages")
+    }
+
     /// Asks those of packetchat alone.
     pub fn packet_census(&self) -> PacketCensus {
         let states = self.states();
@@ -572,6 +583,13 @@ pub struct Key {
 }
 
 const KEYS: usize = 3;
+
+/// What those stand in with who are no people of videochat, …
+static LONG_KEY: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| RsaPrivateKey::new(&mut OsRng, 2112).unwrap());
+/// … and of chatroom.
+static STAND_IN_KEY: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| RsaPrivateKey::new(&mut OsRng, 1024).unwrap());
 
 /// Key pair number `n`, up to 2, of `bits`, 1024 or 2048; made once.
 pub fn key(bits: usize, n: usize) -> &'static Key {
@@ -989,10 +1007,22 @@ impl OldChatroom {
         }
     }
 
-    /// Hears a list of exactly these people.
+    /// Hears a list of exactly these people, and of the bot if there is room for it.
     pub fn hear_names(&mut self, names: &[&str]) {
-        let people = self.hear_people();
+        self.hear_people();
+        self.assert_knows(names);
+    }
+
+    /// The latest list has exactly these people, and the bot if there is room for it.
+    pub fn assert_knows(&self, names: &[&str]) {
+        let mut people = self.people.clone();
+        let bot = people.remove("bot");
         assert_eq!(people.keys().collect::<Vec<_>>(), names);
+        let has_room = {
+            people.insert("bot".to_owned(), key(1024, 0).pkcs1.clone());
+            4 + serde_json::to_vec(&people).unwrap().len() <= OLD_RECV
+        };
+        assert_eq!(bot.is_some(), has_room, "the bot beside {names:?}");
     }
 
     /// The next message, a chat, `CHAT` included.
