@@ -5,6 +5,7 @@ mod bridge_support;
 mod lan_support;
 mod live_support;
 mod packetchat_support;
+mod page_support;
 mod support;
 
 use std::net::Ipv4Addr;
@@ -60,6 +61,14 @@ pairs! {
     lan_chat_to_videochat: LanChat -> Videochat,
     lan_chat_to_chatroom: LanChat -> Chatroom,
     lan_chat_to_packetchat: LanChat -> Packetchat,
+    web_to_videochat: Web -> Videochat,
+    web_to_chatroom: Web -> Chatroom,
+    web_to_packetchat: Web -> Packetchat,
+    web_to_lan_chat: Web -> LanChat,
+    videochat_to_web: Videochat -> Web,
+    chatroom_to_web: Chatroom -> Web,
+    packetchat_to_web: Packetchat -> Web,
+    lan_chat_to_web: LanChat -> Web,
 }
 
 #[test]
@@ -70,6 +79,7 @@ fn public_words_reach_everyone_and_direct_ones_one() {
         Kind::Chatroom,
         Kind::LanChat,
         Kind::Packetchat,
+        Kind::Web,
     ];
     let mut all: Vec<Guest> = kinds
         .iter()
@@ -94,7 +104,12 @@ fn public_words_reach_everyone_and_direct_ones_one() {
 #[test]
 fn the_bot_answers_in_each_service() {
     let house = House::open_empty(&[ECHO]);
-    for kind in [Kind::Videochat, Kind::Chatroom, Kind::Packetchat] {
+    for kind in [
+        Kind::Videochat,
+        Kind::Chatroom,
+        Kind::Packetchat,
+        Kind::Web,
+    ] {
         let mut guest = Guest::enter(&house, kind, "anna", 0);
         let text = "are you there? né";
         guest.say("bot", text);

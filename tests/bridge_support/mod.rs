@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::lan_support::chatters::Chatter;
 use crate::packetchat_support::{Client, SILENCE};
+use crate::page_support::Page;
 use crate::support::{GAP, Heard, House, OldChatroom, OldVideochat, Told, key};
 
 /// A service whose people exchange text.
@@ -17,6 +18,7 @@ pub enum Kind {
     Chatroom,
     Packetchat,
     LanChat,
+    Web,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Chatroom => "chatroom",
             Kind::Packetchat => "packetchat",
             Kind::LanChat => "lan_chat",
+            Kind::Web => "web",
         }
     }
 
@@ -36,6 +39,7 @@ impl Kind {
             Kind::Chatroom => 117,
             Kind::Packetchat => 20_000,
             Kind::LanChat => 2_000,
+            Kind::Web => 16_000,
         }
     }
 }
@@ -55,6 +59,7 @@ enum Speaker {
     Chatroom(OldChatroom),
     Packetchat(Client),
     LanChat(Chatter),
+    Web(Box<Page>),
 }
 
 /// What somebody read, and whose words it seems to be, in the spelling of the reader's service.
@@ -83,6 +88,7 @@ impl Guest {
                 let ip = Ipv4Addr::new(127, 0, 0, u8::try_from(n + 1).unwrap());
                 Speaker::LanChat(Chatter::enter_from(house, ip))
             }
+            Kind::Web => Speaker::Web(Page::enter(house, name).into()),
         };
         let name = match &client {
             Speaker::LanChat(chatter) => chatter.address().ip().to_string(),
@@ -123,6 +129,7 @@ impl Guest {
             Speaker::Packetchat(client) => {
                 number_of(client, name);
             }
+            Speaker::Web(page) => drop(page.sees(name)),
             // The protocol has no word for it.
             Speaker::LanChat(_) => {}
         }
@@ -153,6 +160,7 @@ impl Guest {
                 client.ask(&request);
             }
             Speaker::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::Web(page) => page.say(to, text),
         }
     }
 
@@ -164,6 +172,7 @@ impl Guest {
                 client.ask(&client.broadcast(self.next, text.as_bytes()));
             }
             Speaker::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::Web(page) => page.say_to_all(text),
             _ => panic!("{:?} has no word for it", self.kind),
         }
     }
@@ -198,6 +207,14 @@ impl Guest {
                 let text = String::from_utf8(heard.text).unwrap();
                 let from = client.name_of(heard.sender);
                 Read { from, text }
+            }
+            Speaker::Web(page) => {
+                let said = page.hears();
+                let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                Read {
+                    from: text(&said["from"]["name"]),
+                    text: text(&said["text"]),
+                }
             }
             Speaker::LanChat(chatter) => {
                 let line = chatter.hear_line();
