@@ -118,12 +118,12 @@ impl Guest {
         match &mut self.client {
             Speaker::Videochat(client) => {
                 while !client.people.contains_key(name) {
-                    client.next();
+                    client.any();
                 }
             }
             Speaker::Chatroom(client) => {
                 while !client.people.contains_key(name) {
-                    client.next();
+                    client.any();
                 }
             }
             Speaker::Packetchat(client) => {
