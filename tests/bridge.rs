@@ -65,7 +65,12 @@ pairs! {
 #[test]
 fn public_words_reach_everyone_and_direct_ones_one() {
     let house = House::open_empty(&[ECHO]);
-    let kinds = [Kind::Videochat, Kind::Chatroom, Kind::LanChat, Kind::Packetchat];
+    let kinds = [
+        Kind::Videochat,
+        Kind::Chatroom,
+        Kind::LanChat,
+        Kind::Packetchat,
+    ];
     let mut all: Vec<Guest> = kinds
         .iter()
         .map(|kind| Guest::enter(&house, *kind, &format!("a-{}", kind.name()), 0))
@@ -124,12 +129,23 @@ fn the_bot_answers_in_each_service() {
 fn everyone_sees_everyone() {
     let house = House::open_empty(&[]);
     let mut packets = Client::join(&house, "paula");
-    let bot = [packets.user, packets.users().into_iter().find(|user| *user != packets.user).unwrap()];
+    let bot = [
+        packets.user,
+        packets
+            .users()
+            .into_iter()
+            .find(|user| *user != packets.user)
+            .unwrap(),
+    ];
     assert_eq!(packets.name_of(bot[1]), "bot");
     let mut vera = OldVideochat::join(&house, "vera", key(2048, 0));
     assert_eq!(names(&vera), ["bot", "paula@packetchat", "vera"]);
     let mut clara = OldChatroom::join(&house, "clara", key(1024, 0));
-    assert!(clara.people.keys().eq(["bot", "clara", "vera@videochat"]), "{:?}", clara.people);
+    assert!(
+        clara.people.keys().eq(["bot", "clara", "vera@videochat"]),
+        "{:?}",
+        clara.people
+    );
     vera.hear_presence("broadcast_message", "clara@chatroom");
     let lan = Chatter::enter(&house);
     vera.hear_presence("broadcast_message", "127.0.0.1@lan_chat");
@@ -140,17 +156,33 @@ fn everyone_sees_everyone() {
     vera.hear_presence("broadcast_message", "tumip-7@tumip");
     assert_eq!(
         names(&vera),
-        ["127.0.0.1@lan_chat", "bot", "clara@chatroom", "paula@packetchat", "tumip-7@tumip", "vera"]
+        [
+            "127.0.0.1@lan_chat",
+            "bot",
+            "clara@chatroom",
+            "paula@packetchat",
+            "tumip-7@tumip",
+            "vera"
+        ]
     );
     let users = packets.users();
-    let mut all: Vec<String> = users.into_iter().map(|user| packets.name_of(user)).collect();
+    let mut all: Vec<String> = users
+        .into_iter()
+        .map(|user| packets.name_of(user))
+        .collect();
     all.sort();
-    assert_eq!(all, ["127.0.0.1", "bot", "clara", "paula", "tumip-7", "vera"]);
+    assert_eq!(
+        all,
+        ["127.0.0.1", "bot", "clara", "paula", "tumip-7", "vera"]
+    );
     drop(lan);
     vera.hear_presence("AFK", "127.0.0.1@lan_chat");
     drop(tumip);
     vera.hear_presence("AFK", "tumip-7@tumip");
-    assert_eq!(names(&vera), ["bot", "clara@chatroom", "paula@packetchat", "vera"]);
+    assert_eq!(
+        names(&vera),
+        ["bot", "clara@chatroom", "paula@packetchat", "vera"]
+    );
 }
 
 fn names(client: &OldVideochat) -> Vec<&str> {
@@ -186,7 +218,10 @@ fn who_can_not_read_is_not_written_to() {
     let mut packets = Guest::enter(&house, Kind::Packetchat, "paula", 0);
     packets.sees("tumip-7");
     let client = packets.packetchat();
-    let number = client.users().into_iter().find(|user| client.name_of(*user) == "tumip-7");
+    let number = client
+        .users()
+        .into_iter()
+        .find(|user| client.name_of(*user) == "tumip-7");
     let request = Request::Message {
         session: client.session,
         to: number.unwrap(),
@@ -255,7 +290,11 @@ fn a_list_of_videochat_fits_one_read_whoever_comes() {
         assert!(json.to_string().len() <= LIMIT);
     }
     assert!(vera.people.contains_key("bot") && vera.people.contains_key("vera"));
-    assert!((100..150).contains(&vera.people.len()), "{}", vera.people.len());
+    assert!(
+        (100..150).contains(&vera.people.len()),
+        "{}",
+        vera.people.len()
+    );
     assert!(!vera.people.contains_key("paul-0@packetchat"));
     drop(crowd);
 }
@@ -303,7 +342,9 @@ fn words_are_remembered_over_a_restart_and_numbers_go_on() {
     let mut house = House::open_empty(&[ECHO]);
     let lan = Chatter::enter_from(&house, Ipv4Addr::new(127, 0, 0, 9));
     lan.say("remember me\n");
-    wait_for("the history", || (house.history_census() == 1).then_some(()));
+    wait_for("the history", || {
+        (house.history_census() == 1).then_some(())
+    });
     // Closing writes what is not written yet.
     drop(lan);
     house.terminate();
@@ -311,5 +352,7 @@ fn words_are_remembered_over_a_restart_and_numbers_go_on() {
     assert_eq!(house.history_census(), 1);
     let lan = Chatter::enter(&house);
     lan.say("and me\n@bot me\n");
-    wait_for("the history", || (house.history_census() == 4).then_some(()));
+    wait_for("the history", || {
+        (house.history_census() == 4).then_some(())
+    });
 }

@@ -192,7 +192,9 @@ fn a_storm_of_joins_and_leaves_is_told_in_few_lists_that_lack_nobody() {
     beside.send(&[b"[CHAT]", &message[..]].concat());
     // The storm is in its lists, too, as far as they have room; they do not hold up what is said.
     let heard = std::iter::from_fn(|| Some(beside.next()));
-    let chat = heard.filter(|heard| !matches!(heard, Heard::People(_))).next();
+    let chat = heard
+        .filter(|heard| !matches!(heard, Heard::People(_)))
+        .next();
     assert_eq!(chat, Some(Heard::Chat(message)));
 
     let lists = names_told(&mut early, "broadcast_message", &expected);
@@ -225,7 +227,11 @@ fn a_storm_of_joins_and_leaves_is_told_in_few_lists_that_lack_nobody() {
     drop(crowd);
     names_told(&mut early, "AFK", &expected[FEW..]);
     assert!(early.people.keys().eq(["beside@chatroom", "bot", "early"]));
-    while !beside.people.keys().eq(["beside", "bot", "early@videochat"]) {
+    while !beside
+        .people
+        .keys()
+        .eq(["beside", "bot", "early@videochat"])
+    {
         beside.hear_people();
     }
     beside.assert_silent();

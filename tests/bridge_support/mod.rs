@@ -191,7 +191,9 @@ impl Guest {
             }
             Client_::LanChat(chatter) => {
                 let line = chatter.hear_line();
-                let line = line.strip_prefix('<').and_then(|line| line.strip_suffix('\n'));
+                let line = line
+                    .strip_prefix('<')
+                    .and_then(|line| line.strip_suffix('\n'));
                 let (from, text) = line.and_then(|line| line.split_once("> ")).expect("a line");
                 Read {
                     from: from.to_owned(),
@@ -220,7 +222,11 @@ impl Guest {
             }
             // Each message that another service cut has it, too.
             let again = !read.is_empty() && !opening.is_empty() && next.text.starts_with(&opening);
-            read += if again { &next.text[opening.len()..] } else { &next.text };
+            read += if again {
+                &next.text[opening.len()..]
+            } else {
+                &next.text
+            };
             assert!(expected.starts_with(&read), "{read:?} is not {expected:?}");
         }
     }

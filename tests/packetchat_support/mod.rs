@@ -356,7 +356,9 @@ impl Client {
     pub fn bot(&mut self) -> u64 {
         let users = self.users();
         let mut users = users.into_iter();
-        users.find(|user| self.name_of(*user) == "bot").expect("the bot is here")
+        users
+            .find(|user| self.name_of(*user) == "bot")
+            .expect("the bot is here")
     }
 
     // Messages
