@@ -45,7 +45,8 @@ use crate::picture_port::PicturePort;
 use crate::recorder::Recorder;
 use crate::session::Session;
 use crate::settings::{
-    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Settings, Sound, Tumip,
+    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, Settings,
+    Sound, Tumip,
 };
 use crate::slots::Slots;
 use crate::streamer::Streamer;
@@ -271,7 +272,13 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         live: Live {
             linger: Duration::from_millis(500),
             chatroom_frames: 10,
-            recording: None,
+            recording: Recording {
+                all: false,
+                max_length: PATIENCE,
+                quota: 0,
+                min_free: 0,
+                max_recordings: 1,
+            },
             sources: Vec::new(),
         },
         bot: BotMaker::default(),
