@@ -33,7 +33,10 @@ use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::follower::Follower;
+use crate::history::History;
 use crate::house::{House, Rooms};
+use crate::house_bot::HouseBot;
+use crate::interpreter::Interpreter;
 use crate::library::{Library, OpenChannels, VideoNames};
 use crate::link::Link;
 use crate::listener::Listener;
@@ -94,7 +97,10 @@ explodes!(
     PicturePort,
     Recorder,
     AudioSource,
-    FileOffer
+    FileOffer,
+    Interpreter,
+    HouseBot,
+    History
 );
 
 pub(crate) struct Fixture {

@@ -1,6 +1,5 @@
 //! HTTP as the tests speak it: one request a connection, byte by byte as it is on the wire.
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
