@@ -21,13 +21,14 @@ run: ## build and start the server on the sample videos (ARGS="..." goes to it)
 
 # Release mode: key generation and picture coding are too slow to test without, and the binary that the
 # Python clients talk to is the one that `make run` starts.
-test: ## run everything: unit, property and system tests, and the Python clients
+test: ## run everything: unit, property and system tests, the Python clients, the console in a browser
 	scripts/setup test
 	scripts/make_videos --missing
 	cargo build --release
 	cargo test --workspace --release
 	tests/third_party/run
 	PLAYHOUSE_BIN=$(RELEASE)/playhouse $(PYTHON) -m unittest discover -s tests/clients -v
+	PLAYHOUSE_BIN=$(RELEASE)/playhouse $(PYTHON) -m unittest discover -s tests/browser -v
 
 lint: ## formatting, clippy, shell and Python syntax
 	scripts/setup run

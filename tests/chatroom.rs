@@ -113,7 +113,7 @@ fn a_key_may_come_in_parts_and_its_line_end_late() {
 #[test]
 fn everyone_the_newcomer_too_gets_the_list_of_a_join() {
     let house = House::open();
-    let clients = room(&house, ["anna", "ben", "cleo"]);
+    let mut clients = room(&house, ["anna", "ben", "cleo"]);
     for client in &clients {
         client.assert_knows(&["anna", "ben", "cleo"]);
         for (n, pem) in client.people.values().enumerate() {

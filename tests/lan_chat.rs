@@ -56,13 +56,15 @@ fn others_hear_what_one_says_under_its_address() {
 }
 
 #[test]
-fn other_services_hear_nothing_of_it() {
+fn other_services_hear_it_and_their_secrets_stay_there() {
     let house = House::open_empty(&[]);
     let mut alice = OldVideochat::join(&house, "alice", key(2048, 0));
     let anna = Chatter::enter(&house);
     let mut ben = Chatter::enter(&house);
     anna.say("hello\n");
     ben.hear_from_home("hello\n");
+    let heard = ("127.0.0.1@lan_chat".to_owned(), Some("hello".to_owned()));
+    assert_eq!(alice.hear_chat(), heard);
     alice.assert_silent();
     alice.say("alice", "hello myself");
     assert_eq!(alice.hear_chat().1.unwrap(), "hello myself");

@@ -230,7 +230,7 @@ static SECRECY: Secrecy = Secrecy {
     opening: |from| format!("{from}: "),
     wire: |_, block| wire::chat(block),
     list_bytes: |_| MAX_LIST - wire::people(b"").len(),
-    lists_anew: true,
+    has_bare_lists: true,
 };
 
 /// `URIF`, as the lobby's list changes; it has no place for the names of who came and went.

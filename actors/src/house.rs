@@ -275,7 +275,6 @@ impl House {
             Some(web) => Some(Arc::new(Console {
                 keeper: Keeper::open(web, &settings.data_dir)?,
                 settings: web.clone(),
-                data_dir: settings.data_dir.clone(),
                 plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
                 supervisor: supervisor.clone(),
@@ -285,7 +284,6 @@ impl House {
                 offer: household.offer.clone(),
                 lan_file: settings.lan_file.as_ref().map(|file| file.offer.clone()),
                 shelves: storeroom.shelves.clone(),
-                studio: studio.clone(),
                 pulse: Pulse::default(),
                 stills: Stills::new(settings.jpeg_quality),
                 uploads: household.uploads.clone(),

@@ -75,8 +75,8 @@ pub struct Secrecy {
     /// Bytes of people that a list may have so that every client can read it, beside names of so many
     /// bytes: people of other services are left out beyond it.
     pub list_bytes: fn(usize) -> usize,
-    /// Whether a list may go out though nobody has come or gone.
-    pub lists_anew: bool,
+    /// Whether a list names nobody who has come or gone, so that one may go out though nobody has.
+    pub has_bare_lists: bool,
 }
 
 /// What makes a text as long as a block, so that the same text never looks the same twice.

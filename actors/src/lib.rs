@@ -7,6 +7,8 @@
 
 mod audio_source;
 mod bridge;
+#[cfg(test)]
+mod bridge_supervision_tests;
 mod cameras;
 mod channel;
 mod chat_bot;

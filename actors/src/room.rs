@@ -120,9 +120,16 @@ impl Room {
         if !is_bot {
             self.strangers.touch(person);
         }
-        let lists_anew = |secrecy: &Secrecy| secrecy.lists_anew;
-        let may_list = self.language.secrecy.is_some_and(lists_anew);
-        may_list && !self.is_full && !self.shown.contains(&person.id)
+        if self.is_full || self.shown.contains(&person.id) {
+            return false;
+        }
+        // Who is not in the list is as good as somebody who comes.
+        let is_bare = |secrecy: &Secrecy| secrecy.has_bare_lists;
+        if !self.language.secrecy.is_some_and(is_bare) && !self.news.joined.contains(&person.shown)
+        {
+            self.news.joined.push(person.shown.clone());
+        }
+        true
     }
 
     /// Whether each name gets a list of its own.

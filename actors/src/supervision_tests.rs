@@ -33,7 +33,10 @@ use crate::file_offer::FileOffer;
 use crate::file_store::FileStore;
 use crate::floor::Floor;
 use crate::follower::Follower;
+use crate::history::History;
 use crate::house::{House, Rooms};
+use crate::house_bot::HouseBot;
+use crate::interpreter::Interpreter;
 use crate::library::{Library, OpenChannels, VideoNames};
 use crate::link::Link;
 use crate::listener::Listener;
@@ -45,7 +48,8 @@ use crate::picture_port::PicturePort;
 use crate::recorder::Recorder;
 use crate::session::Session;
 use crate::settings::{
-    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Settings, Sound, Tumip,
+    FileLimits, LanAudio, LanFile, LanVideo, Limits, Live, Pace, Packetchat, Recording, Settings,
+    Sound, Tumip,
 };
 use crate::slots::Slots;
 use crate::streamer::Streamer;
@@ -93,7 +97,10 @@ explodes!(
     PicturePort,
     Recorder,
     AudioSource,
-    FileOffer
+    FileOffer,
+    Interpreter,
+    HouseBot,
+    History
 );
 
 pub(crate) struct Fixture {
@@ -271,7 +278,13 @@ fn settings(folder: PathBuf, pace: Pace) -> Settings {
         live: Live {
             linger: Duration::from_millis(500),
             chatroom_frames: 10,
-            recording: None,
+            recording: Recording {
+                all: false,
+                max_length: PATIENCE,
+                quota: 0,
+                min_free: 0,
+                max_recordings: 1,
+            },
             sources: Vec::new(),
         },
         bot: BotMaker::default(),

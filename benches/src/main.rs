@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+mod across;
 mod chat_load;
 mod chunks;
 mod cores;
@@ -46,6 +47,8 @@ enum What {
     LanChat,
     /// 500 web viewers of one video: frames on time
     Web,
+    /// Messages across services with 1,000 people in the room: how long they take
+    Across,
     /// The UDP echo itself
     #[value(hide = true)]
     Echo,
@@ -78,6 +81,9 @@ struct Args {
     /// Seconds for each figure about the age of a live channel's pictures
     #[arg(long, default_value_t = 5.0)]
     live_seconds: f64,
+    /// Seconds in which people talk across services
+    #[arg(long, default_value_t = 10.0)]
+    across_seconds: f64,
 }
 
 fn main() -> Outcome {
@@ -117,6 +123,9 @@ fn main() -> Outcome {
     }
     if matches!(args.what, What::All | What::Web) {
         web::run(&playhouse, &args.videos, args.rounds)?;
+    }
+    if matches!(args.what, What::All | What::Across) {
+        across::run(&playhouse, args.rounds, args.across_seconds)?;
     }
     Ok(())
 }

@@ -2,10 +2,13 @@
 //!
 //! A service that comes later joins the table: a kind, and a `Guest` for it.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use crate::lan_support::chatters::Chatter;
-use crate::packetchat_support::Client;
+use crate::packetchat_support::{Client, SILENCE};
+use crate::page_support::Page;
 use crate::support::{GAP, Heard, House, OldChatroom, OldVideochat, Told, key};
 
 /// A service whose people exchange text.
@@ -15,6 +18,7 @@ pub enum Kind {
     Chatroom,
     Packetchat,
     LanChat,
+    Web,
 }
 
 impl Kind {
@@ -24,6 +28,7 @@ impl Kind {
             Kind::Chatroom => "chatroom",
             Kind::Packetchat => "packetchat",
             Kind::LanChat => "lan_chat",
+            Kind::Web => "web",
         }
     }
 
@@ -34,6 +39,7 @@ impl Kind {
             Kind::Chatroom => 117,
             Kind::Packetchat => 20_000,
             Kind::LanChat => 2_000,
+            Kind::Web => 16_000,
         }
     }
 }
@@ -42,15 +48,18 @@ impl Kind {
 pub struct Guest {
     pub kind: Kind,
     pub name: String,
-    client: Client_,
+    client: Speaker,
     next: u64,
+    /// The messages of packetchat that were read: what is repeated is no other one.
+    seen: HashSet<u64>,
 }
 
-enum Client_ {
+enum Speaker {
     Videochat(OldVideochat),
     Chatroom(OldChatroom),
     Packetchat(Client),
     LanChat(Chatter),
+    Web(Box<Page>),
 }
 
 /// What somebody read, and whose words it seems to be, in the spelling of the reader's service.
@@ -64,24 +73,25 @@ impl Guest {
     /// Somebody with this name, if the service has names, and key number `n`.
     pub fn enter(house: &House, kind: Kind, name: &str, n: usize) -> Guest {
         let client = match kind {
-            Kind::Videochat => Client_::Videochat(OldVideochat::join(house, name, key(2048, n))),
+            Kind::Videochat => Speaker::Videochat(OldVideochat::join(house, name, key(2048, n))),
             Kind::Chatroom => {
                 let mut client = OldChatroom::join(house, name, key(1024, n));
                 client.send(b"[CHAT]");
-                Client_::Chatroom(client)
+                Speaker::Chatroom(client)
             }
             Kind::Packetchat => {
                 let mut client = Client::join(house, name);
                 client.acknowledges = true;
-                Client_::Packetchat(client)
+                Speaker::Packetchat(client)
             }
             Kind::LanChat => {
                 let ip = Ipv4Addr::new(127, 0, 0, u8::try_from(n + 1).unwrap());
-                Client_::LanChat(Chatter::enter_from(house, ip))
+                Speaker::LanChat(Chatter::enter_from(house, ip))
             }
+            Kind::Web => Speaker::Web(Page::enter(house, name).into()),
         };
         let name = match &client {
-            Client_::LanChat(chatter) => chatter.address().ip().to_string(),
+            Speaker::LanChat(chatter) => chatter.address().ip().to_string(),
             _ => name.to_owned(),
         };
         Guest {
@@ -89,6 +99,7 @@ impl Guest {
             name,
             client,
             next: 0,
+            seen: HashSet::new(),
         }
     }
 
@@ -105,21 +116,22 @@ impl Guest {
     /// Waits until this one knows of somebody, under the name that this service has for it.
     pub fn sees(&mut self, name: &str) {
         match &mut self.client {
-            Client_::Videochat(client) => {
+            Speaker::Videochat(client) => {
                 while !client.people.contains_key(name) {
-                    client.next();
+                    client.any();
                 }
             }
-            Client_::Chatroom(client) => {
+            Speaker::Chatroom(client) => {
                 while !client.people.contains_key(name) {
-                    client.next();
+                    client.any();
                 }
             }
-            Client_::Packetchat(client) => {
+            Speaker::Packetchat(client) => {
                 number_of(client, name);
             }
+            Speaker::Web(page) => drop(page.sees(name)),
             // The protocol has no word for it.
-            Client_::LanChat(_) => {}
+            Speaker::LanChat(_) => {}
         }
     }
 
@@ -134,31 +146,33 @@ impl Guest {
 
     fn say_piece(&mut self, to: &str, text: &str) {
         match &mut self.client {
-            Client_::Videochat(client) => client.say(to, text),
-            Client_::Chatroom(client) => {
+            Speaker::Videochat(client) => client.say(to, text),
+            Speaker::Chatroom(client) => {
                 let message = client.message(to, text);
                 client.send(&message);
                 // As people do: what has no length is one message if a pause is around it.
                 std::thread::sleep(GAP / 2);
             }
-            Client_::Packetchat(client) => {
+            Speaker::Packetchat(client) => {
                 let number = number_of(client, to);
                 self.next += 1;
                 let request = client.message(number, self.next, text.as_bytes());
                 client.ask(&request);
             }
-            Client_::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::Web(page) => page.say(to, text),
         }
     }
 
     /// Says this to all.
     pub fn say_to_all(&mut self, text: &str) {
         match &mut self.client {
-            Client_::Packetchat(client) => {
+            Speaker::Packetchat(client) => {
                 self.next += 1;
                 client.ask(&client.broadcast(self.next, text.as_bytes()));
             }
-            Client_::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::LanChat(chatter) => chatter.say(format!("{text}\n")),
+            Speaker::Web(page) => page.say_to_all(text),
             _ => panic!("{:?} has no word for it", self.kind),
         }
     }
@@ -166,7 +180,7 @@ impl Guest {
     /// The next that is for this one to read.
     pub fn read(&mut self) -> Read {
         match &mut self.client {
-            Client_::Videochat(client) => loop {
+            Speaker::Videochat(client) => loop {
                 if let Told::Json(json) = client.next()
                     && json["identifier"] == "Communication"
                     && let Some(text) = client.decrypt(&json)
@@ -175,7 +189,7 @@ impl Guest {
                     return Read { from, text };
                 }
             },
-            Client_::Chatroom(client) => loop {
+            Speaker::Chatroom(client) => loop {
                 if let Heard::Chat(message) = client.next()
                     && let Some(text) = client.decrypt(&message)
                 {
@@ -183,13 +197,26 @@ impl Guest {
                     return Read { from, text };
                 }
             },
-            Client_::Packetchat(client) => {
-                let heard = client.hear();
+            Speaker::Packetchat(client) => {
+                let heard = loop {
+                    let heard = client.hear();
+                    if self.seen.insert(heard.message) {
+                        break heard;
+                    }
+                };
                 let text = String::from_utf8(heard.text).unwrap();
                 let from = client.name_of(heard.sender);
                 Read { from, text }
             }
-            Client_::LanChat(chatter) => {
+            Speaker::Web(page) => {
+                let said = page.hears();
+                let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                Read {
+                    from: text(&said["from"]["name"]),
+                    text: text(&said["text"]),
+                }
+            }
+            Speaker::LanChat(chatter) => {
                 let line = chatter.hear_line();
                 let line = line
                     .strip_prefix('<')
@@ -234,29 +261,33 @@ impl Guest {
     /// Nothing comes for this one to read.
     pub fn reads_nothing(&mut self) {
         match &mut self.client {
-            Client_::Packetchat(client) => client.hear_nothing(),
-            Client_::LanChat(chatter) => chatter.assert_silent(),
+            Speaker::Packetchat(client) => {
+                while let Some(heard) = client.hear_by(Instant::now() + SILENCE) {
+                    assert!(self.seen.contains(&heard.message), "{heard:?}");
+                }
+            }
+            Speaker::LanChat(chatter) => chatter.assert_silent(),
             _ => panic!("{:?} hears what others can read", self.kind),
         }
     }
 
     pub fn chatroom(&mut self) -> &mut OldChatroom {
         match &mut self.client {
-            Client_::Chatroom(client) => client,
+            Speaker::Chatroom(client) => client,
             _ => panic!("{:?} is not of chatroom", self.kind),
         }
     }
 
     pub fn videochat(&mut self) -> &mut OldVideochat {
         match &mut self.client {
-            Client_::Videochat(client) => client,
+            Speaker::Videochat(client) => client,
             _ => panic!("{:?} is not of videochat", self.kind),
         }
     }
 
     pub fn packetchat(&mut self) -> &mut Client {
         match &mut self.client {
-            Client_::Packetchat(client) => client,
+            Speaker::Packetchat(client) => client,
             _ => panic!("{:?} is not of packetchat", self.kind),
         }
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import subprocess
 import tempfile
 import unittest
 import urllib.request
@@ -125,6 +126,19 @@ class Description(HouseCase):
         document = get(self, "/openapi.json")
         self.assertTrue(document["openapi"].startswith("3.1"))
         self.assertEqual(list(OpenAPIV31SpecValidator(document).iter_errors()), [])
+
+
+class Metrics(TumipCase):
+    def test_promtool_finds_nothing(self) -> None:
+        tumip = self.tumip(7)
+        tumip.register()
+        self.keep_sending(tumip)
+        eventually(lambda: get(self, "/api/live"), "the channel is on air")
+        with urllib.request.urlopen(url(self, "/metrics")) as answer:
+            metrics = answer.read()
+        # From Debian's prometheus; scripts/setup brings it.
+        checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, check=False)
+        self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
 
 
 if __name__ == "__main__":

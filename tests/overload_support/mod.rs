@@ -30,8 +30,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Event loops of the server.
 const THREADS: usize = 2;
 /// Supervisor, lobby, library, seven listeners, tumip's ports, packetchat's endpoint and its files, what
-/// lan_file offers, what lan_audio plays, and a floor for each event loop.
-const ACTORS: usize = 15 + THREADS;
+/// lan_file offers, what lan_audio plays, the history, the bot, two interpreters, and a floor for each event
+/// loop.
+const ACTORS: usize = 19 + THREADS;
 
 /// Public key PEMs name a modulus of this many bits.
 pub const VIDEOCHAT_BITS: usize = 2048;
@@ -252,7 +253,8 @@ impl House {
                     census.refused += number("refused");
                 }
                 // No TCP connection changes them.
-                "endpoint" | "file_store" | "picture_ports" | "file_offer" | "audio_source" => {}
+                "endpoint" | "file_store" | "picture_ports" | "file_offer" | "audio_source"
+                | "history" | "house_bot" | "interpreter" => {}
                 other => panic!("{other} is not known"),
             }
         }

@@ -661,12 +661,18 @@ fn recv_all(mut stream: &TcpStream, size: usize) -> Vec<u8> {
 
 /// Nothing comes for a while.
 pub fn assert_silent(stream: &TcpStream) {
+    assert!(is_silent(stream), "silence was expected");
+}
+
+/// Whether nothing comes for a while.
+fn is_silent(stream: &TcpStream) -> bool {
     stream.set_read_timeout(Some(SILENCE)).unwrap();
     let mut byte = [0];
     let result = stream.peek(&mut byte);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     match result {
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => true,
+        Ok(1) => false,
         other => panic!("silence was expected, not {other:?} {byte:?}"),
     }
 }
@@ -777,8 +783,18 @@ impl OldVideochat {
         client
     }
 
-    /// The next message.
+    /// The next message but for those about people of other services.
     pub fn next(&mut self) -> Told {
+        loop {
+            let told = self.any();
+            if !is_of_others(&told) {
+                return told;
+            }
+        }
+    }
+
+    /// The next message, whatever it is.
+    pub fn any(&mut self) -> Told {
         let head = recv(&self.stream, 5);
         if head.is_empty() {
             return Told::Closed;
@@ -812,9 +828,16 @@ impl OldVideochat {
         }
     }
 
-    /// Somebody came or left.
+    /// Somebody came or left, of this service or, with `@` in the name, of another one.
     pub fn hear_presence(&mut self, identifier: &str, name: &str) {
-        assert_eq!(self.hear(identifier)["name"], name);
+        let told = match name.contains('@') {
+            true => self.any(),
+            false => self.next(),
+        };
+        match told {
+            Told::Json(json) if json["identifier"] == identifier => assert_eq!(json["name"], name),
+            other => panic!("{} hears {other:?}, not {identifier} of {name}", self.name),
+        }
     }
 
     /// A chat message: who it is from, and its text if it was for this client.
@@ -895,9 +918,27 @@ impl OldVideochat {
         assert_closed(&self.stream);
     }
 
-    pub fn assert_silent(&self) {
-        assert_silent(&self.stream);
+    /// Nothing comes but what is told of people of other services.
+    pub fn assert_silent(&mut self) {
+        while !is_silent(&self.stream) {
+            let told = self.any();
+            assert!(is_of_others(&told), "{} hears {told:?}", self.name);
+        }
     }
+}
+
+/// Whether this tells of nobody but people of other services, whose names say so.
+fn is_of_others(told: &Told) -> bool {
+    let Told::Json(json) = told else {
+        return false;
+    };
+    let is_presence = matches!(told.identifier(), "broadcast_message" | "AFK");
+    is_presence
+        && json["name"]
+            .as_str()
+            .unwrap()
+            .split(", ")
+            .all(|name| name.contains('@'))
 }
 
 /// A message as videochat frames it.
@@ -993,22 +1034,43 @@ impl OldChatroom {
         client
     }
 
-    /// The next message, and when it came.
+    /// The next message but for lists in which only people of other services are others than before,
+    /// and when it came.
     pub fn next_at(&mut self) -> (Instant, Heard) {
-        let (at, heard) = match self.heard.recv_timeout(PATIENCE) {
-            Ok(heard) => heard,
-            Err(e) => panic!("{} hears nothing: {e}", self.name),
-        };
-        match &heard {
-            Heard::People(people) => self.people = people.clone(),
-            Heard::Nonsense(what) => panic!("{}: {what}", self.name),
-            _ => {}
+        loop {
+            let before = own_people(&self.people);
+            let (at, heard) = match self.heard.recv_timeout(PATIENCE) {
+                Ok(heard) => heard,
+                Err(e) => panic!("{} hears nothing: {e}", self.name),
+            };
+            self.note(&heard);
+            match &heard {
+                Heard::People(people) if own_people(people) == before => {}
+                _ => return (at, heard),
+            }
         }
-        (at, heard)
     }
 
     pub fn next(&mut self) -> Heard {
         self.next_at().1
+    }
+
+    /// The next message, whatever it is.
+    pub fn any(&mut self) -> Heard {
+        let (_, heard) = match self.heard.recv_timeout(PATIENCE) {
+            Ok(heard) => heard,
+            Err(e) => panic!("{} hears nothing: {e}", self.name),
+        };
+        self.note(&heard);
+        heard
+    }
+
+    fn note(&mut self, heard: &Heard) {
+        match heard {
+            Heard::People(people) => self.people = people.clone(),
+            Heard::Nonsense(what) => panic!("{}: {what}", self.name),
+            _ => {}
+        }
     }
 
     pub fn hear_people(&mut self) -> People {
@@ -1020,7 +1082,10 @@ impl OldChatroom {
 
     /// Hears a list of exactly these people, and of the bot if there is room for it.
     pub fn hear_names(&mut self, names: &[&str]) {
-        self.hear_people();
+        match names.iter().any(|name| name.contains('@')) {
+            true => assert!(matches!(self.any(), Heard::People(_))),
+            false => drop(self.hear_people()),
+        }
         self.assert_knows(names);
     }
 
@@ -1112,12 +1177,26 @@ impl OldChatroom {
         self.stopped.store(false, Ordering::Relaxed);
     }
 
-    pub fn assert_silent(&self) {
-        match self.heard.recv_timeout(SILENCE) {
-            Err(RecvTimeoutError::Timeout) => {}
-            other => panic!("{} was to hear nothing, not {other:?}", self.name),
+    /// Nothing comes but lists in which only people of other services are others than before.
+    pub fn assert_silent(&mut self) {
+        loop {
+            let before = own_people(&self.people);
+            match self.heard.recv_timeout(SILENCE) {
+                Err(RecvTimeoutError::Timeout) => return,
+                Ok((_, Heard::People(people))) if own_people(&people) == before => {
+                    self.people = people;
+                }
+                other => panic!("{} was to hear nothing, not {other:?}", self.name),
+            }
         }
     }
+}
+
+/// The people of this service, whose names have no other service behind them.
+fn own_people(people: &People) -> People {
+    let is_own = |name: &String| name != "bot" && !name.contains('@');
+    let own = people.iter().filter(|(name, _)| is_own(name));
+    own.map(|(name, pem)| (name.clone(), pem.clone())).collect()
 }
 
 impl Drop for OldChatroom {

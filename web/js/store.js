@@ -25,7 +25,7 @@ export function emit(event, data) {
 }
 
 /** The bot is a person like any other; only how one speaks to it differs. */
-export const isBot = (person) => person?.service === "bot";
+export const isBot = (person) => person?.service === "house";
 export const isMe = (id) => store.mine.has(id);
 export const isAdmin = () => Boolean(store.session?.admin);
 

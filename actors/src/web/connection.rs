@@ -476,7 +476,8 @@ impl Handler<Heard> for WebConnection {
             Heard::Words(_) => {}
             Heard::Refused(why) => self.error(&why, "say", ctx),
             Heard::ShownOut(why) => {
-                self.tell(&ServerMessage::Notice { text: &why }, ctx);
+                let (text, shown_out) = (&*why, true);
+                self.tell(&ServerMessage::Notice { text, shown_out }, ctx);
                 let parting = Parting::ShownOut(why.to_string());
                 self.close(CloseCode::Policy, &why, parting, ctx);
             }
@@ -527,8 +528,8 @@ impl Handler<Dismiss> for WebConnection {
     type Result = ();
 
     fn handle(&mut self, _: Dismiss, ctx: &mut Context<Self>) {
-        let text = "the house closes";
-        self.tell(&ServerMessage::Notice { text }, ctx);
+        let (text, shown_out) = ("the house closes", false);
+        self.tell(&ServerMessage::Notice { text, shown_out }, ctx);
         self.close(CloseCode::Away, text, Parting::HouseCloses, ctx);
     }
 }

@@ -1,7 +1,5 @@
 //! What the pages and those who ask over HTTP can reach of the house, beside its rooms.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
@@ -16,7 +14,6 @@ use crate::house::Rooms;
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::settings::Web;
-use crate::studio::Studio;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
 use crate::web::auth::Keeper;
@@ -25,7 +22,6 @@ use crate::web::vitals::Pulse;
 /// The house as the web service knows it; one for all its connections.
 pub struct Console {
     pub settings: Web,
-    pub data_dir: PathBuf,
     /// Whether there is sound to hear.
     pub plays: bool,
     pub since: Instant,
@@ -37,7 +33,6 @@ pub struct Console {
     /// What lan_file offers by the configuration, if it is on.
     pub lan_file: Option<Offer>,
     pub shelves: Shelves,
-    pub studio: Arc<Studio>,
     pub pulse: Pulse,
     pub keeper: Keeper,
     pub stills: Stills,

@@ -72,14 +72,12 @@ impl Text {
     }
 
     /// A family of which each of `items` has a sample.
-    fn each<T: Clone, V: Display>(
+    fn each(
         &mut self,
         (name, kind, help): (&'static str, Kind, &str),
         label: &str,
-        items: impl Iterator<Item = (T, V)>,
-    ) where
-        T: AsRef<str>,
-    {
+        items: impl Iterator<Item = (impl AsRef<str>, impl Display)>,
+    ) {
         self.family(name, kind, help);
         for (item, value) in items {
             self.sample(&[(label, item.as_ref())], value);

@@ -103,6 +103,9 @@ pub enum ServerMessage<'a> {
     },
     Notice {
         text: &'a str,
+        /// The page is not to come back by itself.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        shown_out: bool,
     },
     Error {
         message: &'a str,
