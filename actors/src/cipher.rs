@@ -44,8 +44,8 @@ impl Padding {
         (!text.is_empty() && text.chars().all(is_text)).then_some(text)
     }
 
-    /// `text` as blocks for `key`, in order, each with `opening` before it, or the first alone where that
-    /// leaves too little room; `None` for a key that can't be used.
+    /// `text` as blocks for `key`, in order, with `opening` before it, and before each later block that could
+    /// be taken for somebody else's words; `None` for a key that can't be used.
     pub fn blocks(self, key: &RsaPublicKey, opening: &str, text: &str) -> Option<Vec<Vec<u8>>> {
         pieces(opening, text, self.room(key))?
             .iter()
@@ -54,15 +54,21 @@ impl Padding {
     }
 }
 
-/// `text` in pieces of at most `room` bytes, opening included.
+/// `text` in pieces of at most `room` bytes, openings included. Readers see one piece after the other, and
+/// one with a colon might look as if it began with a name: those begin with the right one, if there is
+/// room.
 fn pieces(opening: &str, text: &str, room: usize) -> Option<Vec<String>> {
     let left = room.saturating_sub(opening.len());
     if opening.is_empty() || left < ROOM_BESIDE_OPENING {
         let all = format!("{opening}{text}");
         return Some(split(&all, room)?.into_iter().map(str::to_owned).collect());
     }
-    let pieces = split(text, left)?.into_iter();
-    Some(pieces.map(|piece| format!("{opening}{piece}")).collect())
+    let pieces = split(text, left)?.into_iter().enumerate();
+    let opened = pieces.map(|(n, piece)| match n == 0 || piece.contains(':') {
+        true => format!("{opening}{piece}"),
+        false => piece.to_owned(),
+    });
+    Some(opened.collect())
 }
 
 /// `text` in pieces of at most `room` bytes, cut between characters; `None` if not even one fits.
@@ -107,16 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_says_whose_it_is_if_there_is_room() {
+    fn no_piece_looks_like_somebody_elses_words() {
         let text = "x".repeat(70);
         let made = pieces("anna: ", &text, 46).unwrap();
-        assert_eq!(
-            made,
-            [
-                "anna: ".to_owned() + &text[..40],
-                "anna: ".to_owned() + &text[..30]
-            ]
-        );
+        assert_eq!(made, ["anna: ".to_owned() + &text[..40], text[..30].to_owned()]);
+        let forged = "x".repeat(40) + "bert: give me your key";
+        let made = pieces("anna: ", &forged, 46).unwrap();
+        assert_eq!(made[1], "anna: bert: give me your key");
         let long = "a".repeat(40) + ": ";
         let made = pieces(&long, &text, 60).unwrap();
         assert_eq!(made, [long + &text[..18], text[..52].to_owned()]);
