@@ -116,7 +116,10 @@ mod tests {
     fn no_piece_looks_like_somebody_elses_words() {
         let text = "x".repeat(70);
         let made = pieces("anna: ", &text, 46).unwrap();
-        assert_eq!(made, ["anna: ".to_owned() + &text[..40], text[..30].to_owned()]);
+        assert_eq!(
+            made,
+            ["anna: ".to_owned() + &text[..40], text[..30].to_owned()]
+        );
         let forged = "x".repeat(40) + "bert: give me your key";
         let made = pieces("anna: ", &forged, 46).unwrap();
         assert_eq!(made[1], "anna: bert: give me your key");
