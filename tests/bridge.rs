@@ -104,12 +104,7 @@ fn public_words_reach_everyone_and_direct_ones_one() {
 #[test]
 fn the_bot_answers_in_each_service() {
     let house = House::open_empty(&[ECHO]);
-    for kind in [
-        Kind::Videochat,
-        Kind::Chatroom,
-        Kind::Packetchat,
-        Kind::Web,
-    ] {
+    for kind in [Kind::Videochat, Kind::Chatroom, Kind::Packetchat, Kind::Web] {
         let mut guest = Guest::enter(&house, kind, "anna", 0);
         let text = "are you there? né";
         guest.say("bot", text);

@@ -111,7 +111,8 @@ impl Page {
                             self.came(person);
                         }
                         let went = json["went"].as_array().unwrap();
-                        self.people.retain(|_, person| !went.contains(&person["id"]));
+                        self.people
+                            .retain(|_, person| !went.contains(&person["id"]));
                     }
                     return Told::Json(json);
                 }
