@@ -15,7 +15,7 @@ use lan_support::chatters::Chatter;
 use live_support::{ECHO, Tumip};
 use packetchat_support::Client;
 use playhouse_protocols::packetchat::Request;
-use support::{House, OldChatroom, OldVideochat, assert_silent, key, wait_for};
+use support::{House, OldChatroom, OldVideochat, Told, assert_silent, key, wait_for};
 
 /// What an old chatroom client reads of a list.
 const OLD_LIST: usize = 1024;
@@ -203,8 +203,11 @@ fn names(client: &OldVideochat) -> Vec<&str> {
 fn nobody_is_called_like_somebody_of_another_service_or_the_bot() {
     let house = House::open_empty(&[]);
     let taken = |name: &str| {
-        let client = OldVideochat::join(&house, name, key(2048, 0));
-        client.name.clone()
+        let mut client = OldVideochat::knock(&house, name, key(2048, 0));
+        match client.any() {
+            Told::Json(list) => list["name"].as_str().unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
     };
     assert_eq!(taken("anna@chatroom"), "anna");
     assert_eq!(taken("anna@Web @lan_chat"), "anna");

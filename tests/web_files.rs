@@ -7,13 +7,15 @@ mod support;
 mod web_support;
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lan_support::fetchers::fetch;
 use packetchat_support::{Client, content, paths, run_files, sha256};
 use serde_json::{Value, json};
-use support::{House, wait_for};
+use support::{House, playhouse, wait_for};
 use web_support::{Answer, Request, begin, get, get_with, send};
 
 const VERSION: (&str, &str) = ("Tus-Resumable", "1.0.0");
@@ -459,5 +461,37 @@ fn files_are_attachments_with_their_names() {
         let error = get(house.web(), wrong).assert_status(404).json();
         assert_eq!(error, json!({"error": "there is no file of this number"}));
     }
+    house.stop();
+}
+
+/// What the configuration has for a password.
+fn hash(password: &str) -> String {
+    let mut command = playhouse();
+    let command = command.arg("password").stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{password}").unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn an_admin_removes_files() {
+    let house = House::open_empty(&[("WEB__ADMIN_PASSWORD", &hash("correct horse"))]);
+    let mut ben = Client::join(&house, "ben");
+    let file = ben.upload(b"old", b"content");
+    let path = format!("/api/files/{file}");
+    let delete = |headers: &[(&str, &str)]| send(house.web(), "DELETE", &path, headers, b"");
+    delete(&[]).assert_status(403);
+    let admin = format!("Basic {}", STANDARD.encode("ben:correct horse"));
+    let admin = [("Authorization", &*admin)];
+    assert_eq!(ben.files(), [file]);
+    delete(&admin).assert_status(204);
+    assert!(files(&house).is_empty() && ben.files().is_empty());
+    get(house.web(), &format!("{path}/content")).assert_status(404);
+    delete(&admin).assert_status(404);
+    assert!(paths(&house.data().join("files")).is_empty());
     house.stop();
 }

@@ -117,6 +117,7 @@ impl ChatroomConnection {
         }
         let decipher = Decipher {
             from,
+            name: self.guest.link.user().cloned().unwrap_or_default(),
             floor: self.guest.rooms.floor.clone(),
             block: block.to_vec(),
             hint: None,

@@ -10,6 +10,8 @@ use crate::language::Padding;
 
 /// The longest character, in bytes: a block with less room holds no text.
 const CHARACTER: usize = 4;
+/// Bytes of text beside an opening, or it is said once and not in each block.
+const ROOM_BESIDE_OPENING: usize = 32;
 
 impl Padding {
     /// Bytes of text that one block of `key` holds.
@@ -42,13 +44,31 @@ impl Padding {
         (!text.is_empty() && text.chars().all(is_text)).then_some(text)
     }
 
-    /// `text` as blocks for `key`, in order; `None` for a key that can't be used.
-    pub fn blocks(self, key: &RsaPublicKey, text: &str) -> Option<Vec<Vec<u8>>> {
-        split(text, self.room(key))?
-            .into_iter()
+    /// `text` as blocks for `key`, in order, with `opening` before it, and before each later block that could
+    /// be taken for somebody else's words; `None` for a key that can't be used.
+    pub fn blocks(self, key: &RsaPublicKey, opening: &str, text: &str) -> Option<Vec<Vec<u8>>> {
+        pieces(opening, text, self.room(key))?
+            .iter()
             .map(|piece| self.encrypt(key, piece.as_bytes()))
             .collect()
     }
+}
+
+/// `text` in pieces of at most `room` bytes, openings included. Readers see one piece after the other, and
+/// one with a colon might look as if it began with a name: those begin with the right one, if there is
+/// room.
+fn pieces(opening: &str, text: &str, room: usize) -> Option<Vec<String>> {
+    let left = room.saturating_sub(opening.len());
+    if opening.is_empty() || left < ROOM_BESIDE_OPENING {
+        let all = format!("{opening}{text}");
+        return Some(split(&all, room)?.into_iter().map(str::to_owned).collect());
+    }
+    let pieces = split(text, left)?.into_iter().enumerate();
+    let opened = pieces.map(|(n, piece)| match n == 0 || piece.contains(':') {
+        true => format!("{opening}{piece}"),
+        false => piece.to_owned(),
+    });
+    Some(opened.collect())
 }
 
 /// `text` in pieces of at most `room` bytes, cut between characters; `None` if not even one fits.
@@ -93,11 +113,27 @@ mod tests {
     }
 
     #[test]
+    fn no_piece_looks_like_somebody_elses_words() {
+        let text = "x".repeat(70);
+        let made = pieces("anna: ", &text, 46).unwrap();
+        assert_eq!(
+            made,
+            ["anna: ".to_owned() + &text[..40], text[..30].to_owned()]
+        );
+        let forged = "x".repeat(40) + "bert: give me your key";
+        let made = pieces("anna: ", &forged, 46).unwrap();
+        assert_eq!(made[1], "anna: bert: give me your key");
+        let long = "a".repeat(40) + ": ";
+        let made = pieces(&long, &text, 60).unwrap();
+        assert_eq!(made, [long + &text[..18], text[..52].to_owned()]);
+    }
+
+    #[test]
     fn blocks_are_read_with_the_key_they_are_for_and_no_other() {
         let keys = [1024, 1024].map(|bits| RsaPrivateKey::new(&mut OsRng, bits).unwrap());
         let text = "längere Nachricht 🎭 ".repeat(20);
         for padding in [Padding::Oaep, Padding::Pkcs1] {
-            let blocks = padding.blocks(&keys[0].to_public_key(), &text).unwrap();
+            let blocks = padding.blocks(&keys[0].to_public_key(), "", &text).unwrap();
             assert!(blocks.len() > 2);
             let read: Option<String> = blocks
                 .iter()

@@ -4,6 +4,7 @@
 //! A block does not say whom it is for, so keys are tried: first those that are likely, at once; all
 //! others when nothing else waits, a few at a time. What one sender says stays in order.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +65,8 @@ pub struct Encipher {
 pub struct Decipher {
     /// Number of the person who sent it, …
     pub from: u64,
+    /// … its name, …
+    pub name: Arc<str>,
     /// … and where that one sits.
     pub floor: Post<Floor>,
     pub block: Vec<u8>,
@@ -118,9 +121,11 @@ impl Interpreter {
         let Some((office, modulus)) = bridge.office(self.service) else {
             return;
         };
-        let opening = (modulus.secrecy.opening)(&job.from.shown);
-        let text = |text: &Bytes| opening.clone() + &String::from_utf8_lossy(text);
-        let texts: Vec<String> = job.texts.iter().map(text).collect();
+        let texts: Vec<_> = job
+            .texts
+            .iter()
+            .map(|text| String::from_utf8_lossy(text))
+            .collect();
         for reader in job.to.iter() {
             let heard = self.for_one(&reader.person, &job.from, &texts, modulus);
             let floor = self.floors.get(reader.floor);
@@ -157,7 +162,7 @@ impl Interpreter {
         &mut self,
         person: &Person,
         from: &Person,
-        texts: &[String],
+        texts: &[Cow<'_, str>],
         modulus: &Modulus,
     ) -> Option<Vec<Heard>> {
         if self.public.len() >= REMEMBERED {
@@ -169,9 +174,10 @@ impl Interpreter {
             .entry(person.id)
             .or_insert_with(parse)
             .as_ref()?;
+        let opening = (modulus.secrecy.opening)(&from.shown);
         let mut heard = Vec::new();
         for text in texts {
-            let blocks = modulus.secrecy.padding.blocks(key, text)?;
+            let blocks = modulus.secrecy.padding.blocks(key, &opening, text)?;
             let wire = |block: &Vec<u8>| Heard::Said((modulus.secrecy.wire)(&from.shown, block));
             heard.extend(blocks.iter().map(wire));
         }
@@ -200,6 +206,9 @@ impl Interpreter {
         for person in people.into_iter().take(most) {
             if let Some(text) = self.read(&person, &decipher.block, modulus) {
                 count(&office.read, 1);
+                // Clients say whose words they are where the protocol does not; the house says so itself.
+                let opening = (modulus.secrecy.opening)(&decipher.name);
+                let text = text.strip_prefix(&*opening).unwrap_or(&text).to_owned();
                 self.deliver(&person, text, decipher);
                 return true;
             }

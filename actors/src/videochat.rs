@@ -150,6 +150,7 @@ impl VideochatConnection {
         };
         let decipher = Decipher {
             from,
+            name: self.guest.link.user().cloned().unwrap_or_default(),
             floor: self.guest.rooms.floor.clone(),
             block,
             hint: to.map(str::to_owned),

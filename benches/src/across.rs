@@ -73,6 +73,8 @@ struct Person {
     ear: Ear,
     /// Encrypted messages so far; they come in order.
     heard: usize,
+    /// Whether each message has come: packetchat repeats those whose receipt is late.
+    has: Vec<bool>,
 }
 
 struct Room {
@@ -134,6 +136,7 @@ impl Room {
                     kind,
                     ear: enter(kind, address, n)?,
                     heard: 0,
+                    has: vec![],
                 });
             }
         }
@@ -251,10 +254,15 @@ impl Room {
         let (mut buffer, mut any) = (vec![0; 256 * 1024], false);
         for event in &events {
             let n = event.token().0;
-            let person = &mut self.people[n];
-            let (said, ways) = (&self.said, &mut self.ways[person.kind as usize]);
+            let Person {
+                kind,
+                ear,
+                heard,
+                has,
+            } = &mut self.people[n];
+            let (said, ways) = (&self.said, &mut self.ways[*kind as usize]);
             loop {
-                let read = match &mut person.ear {
+                let read = match ear {
                     Ear::Web(stream, _) | Ear::LanChat(stream, _) | Ear::Videochat(stream, _) => {
                         stream.read(&mut buffer)
                     }
@@ -270,13 +278,18 @@ impl Room {
                 let (now, came) = (Instant::now(), &buffer[..read]);
                 let mut note = |number: Option<usize>| {
                     // One's own words come back to web people.
-                    if let Some(&(at, speaker)) = number.and_then(|number| said.get(number))
+                    if let Some(number) = number
+                        && let Some(&(at, speaker)) = said.get(number)
                         && speaker != n
                     {
+                        has.resize(said.len().max(has.len()), false);
+                        if std::mem::replace(&mut has[number], true) {
+                            return;
+                        }
                         ways.push((now - at).as_secs_f64() * 1000.0);
                     }
                 };
-                match &mut person.ear {
+                match ear {
                     Ear::Web(_, messages) => messages.take(came, |text, start| {
                         if text && start.starts_with(b"{\"type\":\"said\"") {
                             note(number_in(start));
@@ -303,8 +316,8 @@ impl Room {
                             if let ServerMessage::Json(json) = message
                                 && json["identifier"] == "Communication"
                             {
-                                note(Some(person.heard));
-                                person.heard += 1;
+                                note(Some(*heard));
+                                *heard += 1;
                             }
                             unread.drain(..used);
                         }

@@ -218,7 +218,7 @@ class Chatroom(Session):
         sender = max(senders, key=len)
         return sender, text[len(sender) + 2 :]
 
-    def _send_parts(self, key: rsa.RSAPublicKey, text: str) -> int:
+    def _send_parts(self, to: str, key: rsa.RSAPublicKey, text: str) -> int:
         beginning = self.name + ": "
         room = (key.key_size + 7) // 8 - PKCS1_OVERHEAD - len(beginning.encode("utf-8"))
         if room < 16:

@@ -11,6 +11,7 @@ from typing import Any, Callable, List, Mapping, Optional
 from .wire import ClientError, WaitTimeout
 
 LONGEST_NAME = 64  # characters
+BOT = "bot"  # the house's; nobody else has that name
 
 
 def checked_name(name: str) -> str:
@@ -19,6 +20,12 @@ def checked_name(name: str) -> str:
     if not 0 < len(name) <= LONGEST_NAME or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         raise ClientError(f"a name has 1 to {LONGEST_NAME} characters, and none of them is a control character")
     return name
+
+
+def reads_all(name: str) -> bool:
+    """Whether somebody of that name is to get what is for everybody. People of other services are shown with
+    `@` and its name; those of tumip have no way to read."""
+    return name != BOT and not name.endswith("@tumip")
 
 
 @dataclass(frozen=True)

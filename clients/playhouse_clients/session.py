@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .frames import Frame, Summary
 from .keys import load_public_key
-from .people import Event, Participant
+from .people import Event, Participant, reads_all
 from .wire import ClientError, ConnectionLost, ProtocolError, ServerError, Wire, jpeg_size
 
 # How many frames may wait for whoever watches. Beyond that the connection is left unread, so that a slow
@@ -62,7 +62,7 @@ class Session(Participant):
     def _is_own_key(self, pem: str) -> bool:
         raise NotImplementedError
 
-    def _send_parts(self, key: rsa.RSAPublicKey, text: str) -> int:
+    def _send_parts(self, to: str, key: rsa.RSAPublicKey, text: str) -> int:
         """Encrypt a text for one user and send it, in as many messages as it needs; say how many."""
         raise NotImplementedError
 
@@ -106,20 +106,23 @@ class Session(Participant):
         if key is None:
             raise ClientError(f"{to} has no usable public key")
         with self._sending:
-            return self._send_parts(key, text)
+            return self._send_parts(to, key, text)
 
     def send_all(self, text: str) -> int:
-        """Send to everybody else, encrypted for each; the result says to how many."""
+        """Send to everybody else who can read it, encrypted for each; the result says to how many.
+
+        The bot is left out: it would answer everything. It is written to by its name.
+        """
         reached = 0
         with self._changed:
-            others = [(name, pem) for name, pem in self._users.items() if name != self.name]
+            others = [(name, pem) for name, pem in self._users.items() if name != self.name and reads_all(name)]
         for name, pem in others:
             key = self._key(pem)
             if key is None:
                 self._happened(Event("error", name, f"{name} has no usable public key"))
                 continue
             with self._sending:
-                self._send_parts(key, text)
+                self._send_parts(name, key, text)
             reached += 1
         return reached
 

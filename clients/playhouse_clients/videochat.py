@@ -2,7 +2,8 @@
 
 After two prompts every message is a type (u8), a length (u32, big-endian) and a body: type 1 is JSON with an
 `identifier`, type 2 a frame. Messages are encrypted with RSA-OAEP (SHA-256) for their recipient; the server
-passes each to everybody and only the recipient can read it.
+passes each to everybody and only the recipient can read it. People of other services are in the list as
+`name@service`: their keys are the server's, which reads what is for them and passes it on.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Videochat(Session):
         except (ValueError, binascii.Error):
             return None
 
-    def _send_parts(self, key: rsa.RSAPublicKey, text: str) -> int:
+    def _send_parts(self, to: str, key: rsa.RSAPublicKey, text: str) -> int:
         parts = split_text(text, (key.key_size + 7) // 8 - OAEP_OVERHEAD)
         for part in parts:
             block = key.encrypt(part.encode("utf-8"), OAEP)
@@ -162,6 +163,7 @@ class Videochat(Session):
                     "identifier": "Communication",
                     "encrypt_message": base64.b64encode(block).decode("ascii"),
                     "from": self.name,
+                    "to": to,  # of use only where the server reads it, for somebody of another service
                 }
             )
         return len(parts)

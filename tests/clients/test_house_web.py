@@ -11,6 +11,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -77,26 +78,29 @@ class Uploads(HouseCase):
         path.write_bytes(random.Random(size).randbytes(size))
         return path
 
+    def uploader(self, client: TusClient, path: Path, **options: Any) -> Any:
+        return client.uploader(file_stream=self.enter(path.open("rb")), **options)
+
     def assert_there(self, path: Path) -> None:
         newest = get(self, "/api/files")[0]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self.assertEqual((newest["name"], newest["bytes"], newest["sha256"]), (path.name, path.stat().st_size, digest))
         with urllib.request.urlopen(url(self, f"/api/files/{newest['number']}/content")) as answer:
             self.assertEqual(hashlib.sha256(answer.read()).hexdigest(), digest)
-            self.assertEqual(answer.headers.get_filename(), path.name)
+            # Python's own reader takes the plain one; browsers take this.
+            self.assertIn(f"filename*=UTF-8''{quote(path.name)}", answer.headers["Content-Disposition"])
 
     def test_a_tus_client(self) -> None:
         client = TusClient(url(self, "/api/uploads"))
-        self.assertEqual(client.get_tus_version() if hasattr(client, "get_tus_version") else "1.0.0", "1.0.0")
         for size, piece in [(3_000_000, 1_000_000), (1, 1_000_000), (100_000, 300)]:
             path = self.file(size)
-            client.uploader(str(path), chunk_size=piece, metadata={"filename": path.name}).upload()
+            self.uploader(client, path, chunk_size=piece, metadata={"filename": path.name}).upload()
             self.assert_there(path)
 
     def test_a_tus_client_goes_on_after_a_kill(self) -> None:
         path = self.file(20_000_000)
         client = TusClient(url(self, "/api/uploads"))
-        uploader = client.uploader(str(path), chunk_size=4_000_000, metadata={"filename": path.name})
+        uploader = self.uploader(client, path, chunk_size=4_000_000, metadata={"filename": path.name})
         uploader.upload_chunk()
         self.assertGreater(uploader.offset, 3_900_000)
         self.house.kill()
@@ -104,7 +108,7 @@ class Uploads(HouseCase):
             uploader.upload_chunk()
         self.house.start_again()
         # Another one that knows the address alone.
-        uploader = client.uploader(str(path), chunk_size=4_000_000, url=uploader.url)
+        uploader = self.uploader(client, path, chunk_size=4_000_000, url=uploader.url)
         self.assertGreater(uploader.offset, 3_900_000)
         uploader.upload()
         self.assert_there(path)
@@ -112,7 +116,7 @@ class Uploads(HouseCase):
     def test_a_tus_client_is_refused(self) -> None:
         client = TusClient(url(self, "/api/uploads"))
         path = self.file(10)
-        uploader = client.uploader(str(path), metadata={"filename": "x" * 70_000})
+        uploader = self.uploader(client, path, metadata={"filename": "x" * 70_000})
         with self.assertRaises(TusCommunicationError):
             uploader.upload()
 

@@ -45,7 +45,7 @@ pub struct Page {
 
 /// A WebSocket on which nothing has been said, or the status that came instead.
 pub fn connect(house: &House, headers: &[(&str, &str)]) -> Result<WebSocket<TcpStream>, u16> {
-    let address = house.address("web");
+    let address = house.web();
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
     for (name, value) in headers {
         let name = tungstenite::http::HeaderName::from_bytes(name.as_bytes()).unwrap();

@@ -221,8 +221,7 @@ impl WebConnection {
     }
 
     fn say(&mut self, text: String, to: Option<&str>, ctx: &mut Context<Self>) {
-        let text = text.trim_end();
-        if text.trim_start().is_empty() {
+        if text.trim().is_empty() {
             return;
         }
         if text.len() > MAX_SAY {
@@ -237,10 +236,10 @@ impl WebConnection {
             Some(Ok(person)) => Some(person),
             Some(Err(_)) => return self.refused("to is the number of a person", "say", ctx),
         };
-        let to = direct.map(|person| self.send_direct(&me, person, text, ctx));
+        let to = direct.map(|person| self.send_direct(&me, person, &text, ctx));
         let speak = Speak {
             from: me.id,
-            texts: Arc::new([Bytes::copy_from_slice(text.as_bytes())]),
+            texts: Arc::new([Bytes::from(text)]),
             to,
             // Nothing more is read until the house has it.
             receipt: Some(self.guest.link.receipt()),
