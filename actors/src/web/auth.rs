@@ -195,7 +195,7 @@ impl Keeper {
                     digest,
                     from,
                     desk: self.desk.clone(),
-                    _slot: slot,
+                    slot: Some(slot),
                 };
                 let (passwords, password) = (self.passwords.clone(), password.to_owned());
                 // Not for whoever asks, who may be gone before it is done: others may wait, too.
@@ -308,7 +308,8 @@ struct Check {
     digest: Digest,
     from: IpAddr,
     desk: Arc<Mutex<Desk>>,
-    _slot: Slot,
+    /// Its place in the queue.
+    slot: Option<Slot>,
 }
 
 impl Check {
@@ -325,8 +326,8 @@ impl Check {
     }
 
     fn tell(&mut self, desk: &mut Desk, verdict: Verdict) {
-        // Another check of the same password may have begun since.
-        self.told = true;
+        // Another check of the same password may begin from here on.
+        (self.told, self.slot) = (true, None);
         for waiting in desk.underway.remove(&self.digest).unwrap_or_default() {
             // Who asked may be gone.
             let _ = waiting.send(verdict);
