@@ -19,12 +19,11 @@ run: ## build and start the server on the sample videos (ARGS="..." goes to it)
 	scripts/make_videos --missing
 	$(RELEASE)/playhouse serve $(ARGS)
 
-# Release mode: key generation and picture coding are too slow to test without, and the binary that the
-# Python clients talk to is the one that `make run` starts.
+# Release mode: key generation and picture coding are too slow to test without. The Python clients and the
+# browser talk to the binary that `cargo test` builds for its system tests: all is compiled once.
 test: ## run everything: unit, property and system tests, the Python clients, the console in a browser
 	scripts/setup test
 	scripts/make_videos --missing
-	cargo build --release
 	cargo test --workspace --release
 	tests/third_party/run
 	PLAYHOUSE_BIN=$(RELEASE)/playhouse $(PYTHON) -m unittest discover -s tests/clients -v
