@@ -85,7 +85,8 @@ impl Office {
         let Some(interpreter) = self.interpreter.addr() else {
             return Err(job);
         };
-        let Some(place) = self.blocks.take_many(blocks) else {
+        // What is more than ever may wait has its turn when nothing else does.
+        let Some(place) = self.blocks.take_many(blocks.min(BLOCKS)) else {
             self.lost
                 .fetch_add(job.texts.len() as u64, Ordering::Relaxed);
             return Err(job);

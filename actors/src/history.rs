@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 use playhouse_storage::{Durability, Folder, HistoryRow, Index, StorageError, now_ms};
+use tokio::sync::Semaphore;
 
 use crate::ledger::Ledger;
 use crate::locks::locked;
@@ -119,7 +120,7 @@ impl Entry {
 /// What is remembered. It outlives the actor.
 pub struct Memory {
     most: usize,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Entry>>,
     bytes: usize,
     /// How many of the newest are not in the database.
     unwritten: usize,
@@ -142,7 +143,7 @@ impl Memory {
     fn push(&mut self, row: HistoryRow) {
         let entry = Entry::new(row);
         self.bytes += entry.bytes();
-        self.entries.push_back(entry);
+        self.entries.push_back(Arc::new(entry));
         self.unwritten += 1;
         while self.entries.len() > self.most || self.bytes > MOST_BYTES {
             let Some(oldest) = self.entries.pop_front() else {
@@ -161,21 +162,29 @@ impl Memory {
         (rows.map(|entry| entry.row.clone()).collect(), oldest)
     }
 
-    fn recall(&self, recall: &Recall) -> Vec<Remembered> {
-        let query = recall.query.as_deref().unwrap_or_default().to_lowercase();
-        let before = recall.before.unwrap_or(u64::MAX);
+    /// What comes before a number, newest first.
+    fn before(&self, number: Option<u64>) -> impl Iterator<Item = &Arc<Entry>> {
+        let number = number.unwrap_or(u64::MAX);
         let end = self
             .entries
-            .partition_point(|entry| entry.row.number < before);
-        let found = self.entries.range(..end).rev();
-        let mut found: Vec<_> = found
-            .filter(|entry| entry.has(&query))
-            .take(recall.limit.min(MOST_RECALLED))
-            .map(|entry| remembered(&entry.row))
-            .collect();
-        found.reverse();
-        found
+            .partition_point(|entry| entry.row.number < number);
+        self.entries.range(..end).rev()
     }
+}
+
+/// The newest of `entries` that are asked for, oldest first.
+fn recall_of<'a>(
+    entries: impl Iterator<Item = &'a Arc<Entry>>,
+    recall: &Recall,
+) -> Vec<Remembered> {
+    let query = recall.query.as_deref().unwrap_or_default().to_lowercase();
+    let mut found: Vec<_> = entries
+        .filter(|entry| entry.has(&query))
+        .take(recall.limit.min(MOST_RECALLED))
+        .map(|entry| remembered(&entry.row))
+        .collect();
+    found.reverse();
+    found
 }
 
 fn remembered(row: &HistoryRow) -> Remembered {
@@ -242,6 +251,8 @@ impl Chronicle {
 pub struct History {
     chronicle: Chronicle,
     is_waiting: bool,
+    /// A place for one search.
+    searching: Arc<Semaphore>,
 }
 
 impl History {
@@ -249,6 +260,7 @@ impl History {
         History {
             chronicle,
             is_waiting: false,
+            searching: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -272,7 +284,7 @@ impl History {
                 match written {
                     Ok(()) => {
                         let newer = memory.entries.iter().rev();
-                        let is_newer = |entry: &&Entry| Some(entry.row.number) > last;
+                        let is_newer = |entry: &&Arc<Entry>| Some(entry.row.number) > last;
                         memory.unwritten = newer.take_while(is_newer).count();
                     }
                     Err(error) => tracing::error!(%error, "the history is not written down"),
@@ -319,10 +331,23 @@ impl Handler<Note> for History {
 }
 
 impl Handler<Recall> for History {
-    type Result = Vec<Remembered>;
+    type Result = ResponseFuture<Vec<Remembered>>;
 
-    fn handle(&mut self, recall: Recall, _: &mut Context<Self>) -> Vec<Remembered> {
-        locked(&self.chronicle.memory).recall(&recall)
+    fn handle(&mut self, recall: Recall, _: &mut Context<Self>) -> Self::Result {
+        let memory = locked(&self.chronicle.memory);
+        if recall.query.is_none() {
+            let found = recall_of(memory.before(recall.before), &recall);
+            return Box::pin(async { found });
+        }
+        let entries: Vec<Arc<Entry>> = memory.before(recall.before).cloned().collect();
+        let searching = self.searching.clone();
+        Box::pin(async move {
+            // There may be megabytes to look through: beside the event loop, one search at a time.
+            let _turn = searching.acquire().await;
+            let search = move || recall_of(entries.iter(), &recall);
+            let found = actix_rt::task::spawn_blocking(search).await;
+            found.unwrap_or_default()
+        })
     }
 }
 
@@ -361,8 +386,7 @@ mod tests {
             limit,
             query,
         };
-        memory
-            .recall(&recall)
+        recall_of(memory.before(recall.before), &recall)
             .iter()
             .map(|one| one.number)
             .collect()

@@ -9,7 +9,7 @@ use actix::prelude::*;
 use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use playhouse_media::{Catalogue, FrameCache};
-use playhouse_storage::{Folder, Lock};
+use playhouse_storage::{Folder, Lock, now_ms};
 
 use crate::audio_source::Hearers;
 use crate::bridge::Bridge;
@@ -277,6 +277,7 @@ impl House {
                 settings: web.clone(),
                 plays: settings.lan_audio.is_some(),
                 since: Instant::now(),
+                opened: now_ms() / 1000,
                 supervisor: supervisor.clone(),
                 lobby: household.lobby.clone(),
                 library: household.library.clone(),

@@ -54,6 +54,8 @@ pub struct Segment {
     head: [u8; MAX_HEAD],
     head_length: usize,
     body: Bytes,
+    /// What a frame is of, if that may be thrown away; else 0.
+    viewing: u64,
     /// Bytes already written.
     done: usize,
     rule: Rule,
@@ -66,6 +68,7 @@ impl Segment {
             head: [0; MAX_HEAD],
             head_length: 0,
             body,
+            viewing: 0,
             done: 0,
             rule,
         }
@@ -77,6 +80,14 @@ impl Segment {
         segment.head_length = head.len().min(MAX_HEAD);
         segment.head[..segment.head_length].copy_from_slice(&head[..segment.head_length]);
         segment
+    }
+
+    /// A frame of what [`Outbound::discard`] may throw away by this number, which is not 0.
+    pub fn frame_of(viewing: u64, head: &[u8], jpeg: Bytes) -> Segment {
+        Segment {
+            viewing,
+            ..Segment::frame(head, jpeg)
+        }
     }
 
     /// A frame that is sent in one write.
@@ -173,6 +184,9 @@ impl Outbound {
     /// # Errors
     /// The reader is too far behind; the segment is dropped.
     pub fn push(&mut self, segment: Segment) -> Result<(), Overflow> {
+        if segment.len() == 0 {
+            return Ok(());
+        }
         if self.queue.is_empty() {
             self.progress = Instant::now();
         }
@@ -217,6 +231,14 @@ impl Outbound {
         self.holding = false;
         self.queue.append(&mut self.held);
         self.held = VecDeque::new();
+    }
+
+    /// Throws the frames of this viewing away that are not begun; how many there were.
+    pub fn discard(&mut self, viewing: u64) -> usize {
+        let before = self.queue.len();
+        self.queue
+            .retain(|segment| segment.viewing != viewing || segment.done > 0);
+        before - self.queue.len()
     }
 
     /// Bytes of messages that wait.

@@ -72,6 +72,9 @@ impl Lobby {
         };
         let (language, from) = (room.language, public.from);
         if language.secrecy.is_some() {
+            if public.texts.is_empty() {
+                return;
+            }
             let readers = room.readers();
             self.encipher(
                 service,
@@ -203,6 +206,10 @@ impl Lobby {
                 if language.reads && (self.across.is_some() || speaker.service == service) =>
             {
                 let texts = readable(&texts);
+                if texts.is_empty() {
+                    // Nothing that could be shown there.
+                    return tell(to.sender.as_ref(), Fate::Arrived);
+                }
                 if language.secrecy.is_some() {
                     self.introduce(service, &speaker, ctx);
                     let job = Job {

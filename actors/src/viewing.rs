@@ -20,6 +20,18 @@ pub enum Title {
     Live(Broadcast),
 }
 
+/// The word for all qualities in turn.
+pub const INTERLEAVED: &str = "interleaved";
+
+/// Which frames of which quality, if there is one of that name; all in turn, as videochat has them.
+pub fn plan(video: &Video, quality: &str) -> Option<Plan> {
+    let frames = video.frame_count();
+    match quality {
+        INTERLEAVED => Some(Plan::remainder_last(frames, video.clips.len())),
+        name => Some(Plan::single(frames, video.quality(name)?)),
+    }
+}
+
 /// What is to be shown, and how.
 pub enum Showing {
     /// From this frame on.

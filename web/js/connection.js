@@ -29,6 +29,8 @@ export function disconnect() {
   wanted = false;
   clearTimeout(timer);
   socket?.close(1000);
+  // Its own farewell may come when there is another one.
+  lost();
   change("idle");
 }
 

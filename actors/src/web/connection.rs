@@ -29,10 +29,11 @@ use crate::house::Rooms;
 use crate::inbox::{Delivery, Fate, Sender};
 use crate::link::{LIVE_BYTES, Link, Parting};
 use crate::lobby::{Everyone, Speak, To};
-use crate::messages::{Dismiss, Heard, Observation, Observe, Person};
+use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
 use crate::sent::MessageId;
+use crate::traffic;
 
 /// Each mistake is answered with an `error`; after so many the peer is let go.
 const MAX_FAULTS: u32 = 100;
@@ -151,7 +152,7 @@ impl WebConnection {
                 Some(name) => self.watch(stream, name, quality, from, ctx),
                 None => self.refused("watch names a video or a live channel", "watch", ctx),
             },
-            ClientMessage::Stop { stream } => self.stage.stop(stream),
+            ClientMessage::Stop { stream } => self.stop(stream),
             ClientMessage::Listen { on } => self.listen(on, ctx),
             ClientMessage::Camera { on } => self.camera(on, ctx),
             ClientMessage::Vitals { on } => self.watch_vitals(on, ctx),
@@ -204,9 +205,14 @@ impl WebConnection {
                     ctx,
                 );
             };
+            let together = this.guest.rooms.bridge.is_some();
             let welcome = ServerMessage::Welcome {
                 me: words::person(&me),
-                people: everyone.iter().map(|other| words::person(other)).collect(),
+                people: everyone
+                    .iter()
+                    .filter(|other| together || other.service == Service::Web)
+                    .map(|other| words::person(other))
+                    .collect(),
                 history: said.iter().map(words::remembered).collect(),
             };
             this.tell(&welcome, ctx);
@@ -250,8 +256,9 @@ impl WebConnection {
     /// One's own words come back at once; that they did not arrive may follow.
     fn send_direct(&mut self, me: &Person, person: u64, text: &str, ctx: &mut Context<Self>) -> To {
         let number = draw(Kind::Message);
-        self.tell(
-            &ServerMessage::Said(Said {
+        // What one says to oneself comes anyway.
+        if person != me.id {
+            let said = Said {
                 id: None,
                 at: now_ms(),
                 from: Speaker {
@@ -261,9 +268,9 @@ impl WebConnection {
                 },
                 text: text.into(),
                 to: Some(Id(person)),
-            }),
-            ctx,
-        );
+            };
+            self.tell(&ServerMessage::Said(said), ctx);
+        }
         if self.underway_order.len() == UNDERWAY
             && let Some(oldest) = self.underway_order.pop_front()
         {
@@ -376,6 +383,7 @@ impl WebConnection {
         message: Option<&str>,
         ctx: &mut Context<Self>,
     ) {
+        // What was shown of it is still to be seen.
         self.stage.stop(stream);
         let end = ServerMessage::End {
             stream,
@@ -385,8 +393,17 @@ impl WebConnection {
         self.tell(&end, ctx);
     }
 
+    /// Nothing more is wanted of it, nor what waits to be written.
+    fn stop(&mut self, stream: u32) {
+        if let Some(viewing) = self.stage.stop(stream) {
+            let frames = self.guest.link.outbound().discard(viewing);
+            self.stage.discarded(viewing, frames);
+        }
+    }
+
     /// A number for what is to be watched, or the page is told why there is none.
     pub(super) fn begin(&mut self, stream: u32, ctx: &mut Context<Self>) -> Option<u64> {
+        self.stop(stream);
         let viewing = self.stage.begin(stream);
         if viewing.is_none() {
             let message = format!("at most {MAX_STREAMS} at once");
@@ -449,7 +466,7 @@ impl Conversation for WebConnection {
     }
 
     fn frames_written(&mut self, frames: u32, _: &mut Context<Self>) {
-        self.stage.written(frames);
+        traffic::frames_went(self.stage.written(frames));
     }
 
     fn parted(&mut self) {

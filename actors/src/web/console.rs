@@ -25,6 +25,8 @@ pub struct Console {
     /// Whether there is sound to hear.
     pub plays: bool,
     pub since: Instant,
+    /// The same, in seconds since 1970.
+    pub opened: i64,
     pub supervisor: Addr<Supervisor>,
     pub lobby: Post<Lobby>,
     pub library: Post<Library>,

@@ -82,6 +82,11 @@ impl Lease {
         self.over = true;
     }
 
+    /// As long as nobody knows where it could go on, it ends however it is dropped.
+    pub fn is_known(&mut self, known: bool) {
+        self.over = !known;
+    }
+
     /// Finds out what is there. What is complete, and was not listed as yet, is now.
     ///
     /// # Errors
@@ -144,6 +149,8 @@ async fn write(
             return Err(Refusal::Internal(what.to_owned()));
         }
     };
+    // If it is not listed now, whoever asks for it next has the disk looked at again, and then it is.
+    lease.partial = None;
     let finish = Finish {
         transaction: lease.row.transaction,
         sha256,
@@ -153,7 +160,7 @@ async fn write(
     let finished = finished.map_err(|error| Refusal::Internal(error.to_string()))?;
     finished.map_err(|error| Refusal::Internal(error.to_string()))?;
     // What was open is the file now.
-    (lease.partial, lease.slot) = (None, None);
+    lease.slot = None;
     Arc::make_mut(&mut lease.row).finished = true;
     Ok(lease)
 }

@@ -210,13 +210,11 @@ fn text(vitals: &Vitals) -> String {
 /// By the names that Prometheus's own libraries give them.
 fn process(text: &mut Text, vitals: &Vitals) {
     use Kind::{Counter, Gauge};
-    let uptime_ms = i64::try_from(vitals.uptime_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let start = vitals.at.saturating_sub(uptime_ms) / 1000;
     text.one(
         "process_start_time_seconds",
         Gauge,
         "When the house was opened, in seconds since 1970.",
-        start,
+        vitals.opened,
     );
     text.one(
         "process_cpu_seconds_total",

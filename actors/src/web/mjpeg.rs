@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::error::ApiError;
 use crate::house::Rooms;
 use crate::streamer::Show;
+use crate::traffic;
 use crate::viewing::{Showing, Viewing};
 
 /// What the parts are in.
@@ -110,6 +111,7 @@ impl MessageBody for Body {
             }
             if std::mem::take(&mut self.in_part) {
                 self.viewing.written(1);
+                traffic::frames_went(1);
             }
             match ready!(self.frames.poll_recv(cx)) {
                 Some(Show::Frame(jpeg)) => {

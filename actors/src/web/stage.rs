@@ -32,10 +32,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A number for what is to be watched as `stream`; what was watched under it ends. `None`: there are
-    /// too many.
+    /// A number for what is to be watched as `stream`, under which nothing is watched. `None`: there are too
+    /// many.
     pub fn begin(&mut self, stream: u32) -> Option<u64> {
-        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&stream) {
+        if self.streams.len() >= MAX_STREAMS {
             return None;
         }
         self.next += 1;
@@ -69,8 +69,21 @@ impl Stage {
         found.map(|(&stream, _)| stream)
     }
 
-    pub fn stop(&mut self, stream: u32) {
-        self.streams.remove(&stream);
+    /// Nothing is watched as `stream` any more; what was.
+    pub fn stop(&mut self, stream: u32) -> Option<u64> {
+        Some(self.streams.remove(&stream)?.viewing)
+    }
+
+    /// The last so many frames of this viewing that were queued are not any more.
+    pub fn discarded(&mut self, viewing: u64, mut frames: usize) {
+        let mut kept = VecDeque::with_capacity(self.queued.len());
+        while let Some(queued) = self.queued.pop_back() {
+            match queued {
+                Queued::Frame { viewing: of } if of == viewing && frames > 0 => frames -= 1,
+                queued => kept.push_front(queued),
+            }
+        }
+        self.queued = kept;
     }
 
     /// Nothing is watched any more.
@@ -97,12 +110,14 @@ impl Stage {
         room
     }
 
-    /// So many of what was queued went out: whoever showed it hears so.
-    pub fn written(&mut self, frames: u32) {
+    /// So many of what was queued went out: whoever showed it hears so. How many were pictures.
+    pub fn written(&mut self, frames: u32) -> u32 {
+        let mut pictures = 0;
         for _ in 0..frames {
             match self.queued.pop_front() {
                 Some(Queued::Sound) => self.sounds -= 1,
                 Some(Queued::Frame { viewing }) => {
+                    pictures += 1;
                     let shown = self.streams.values().find(|s| s.viewing == viewing);
                     if let Some(shown) = shown.and_then(|stream| stream.shown.as_ref()) {
                         shown.written(1);
@@ -111,5 +126,6 @@ impl Stage {
                 None => {}
             }
         }
+        pictures
     }
 }

@@ -313,6 +313,8 @@ impl Handler<Back> for Uploads {
         };
         place.heard = Instant::now();
         drop(back.held);
+        // The lease may still hold its part of it for a moment.
+        place.taken = Weak::new();
         place.row = back.row;
         place.open = back.open;
         if let Some(next) = place.next.take() {

@@ -51,6 +51,9 @@ pub struct Vitals {
     /// Seconds of processor time since the start.
     #[serde(skip)]
     pub cpu_seconds: f64,
+    /// When the house was opened, in seconds since 1970.
+    #[serde(skip)]
+    pub opened: i64,
 }
 
 /// Of one service.
@@ -120,6 +123,7 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
     let mut vitals = Vitals {
         at: now_ms(),
         uptime_s: console.since.elapsed().as_secs(),
+        opened: console.opened,
         rss_bytes: process.rss_bytes,
         threads: process.threads,
         cpu_seconds: process.cpu.as_secs_f64(),

@@ -12,10 +12,7 @@ use super::screen::{Picture, Reel, Screen, Shown};
 use crate::guest::Conversation;
 use crate::library::Find;
 use crate::outbound::Segment;
-use crate::viewing::{Showing, Title, Viewing};
-
-/// All qualities in turn.
-const INTERLEAVED: &str = "interleaved";
+use crate::viewing::{INTERLEAVED, Showing, Title, Viewing, plan};
 
 impl WebConnection {
     /// Shows the video or live channel of this name as `stream`.
@@ -127,31 +124,13 @@ impl WebConnection {
                 name: &video.name,
                 live: false,
                 frames: Some(frames),
-                fps: frame_rate(video),
+                fps: video.clips.first().map(|lowest| lowest.frame_rate),
                 quality,
                 plan: pieces.collect(),
             },
             ctx,
         );
     }
-}
-
-/// Frames a second, on average.
-fn frame_rate(video: &Video) -> Option<f64> {
-    let last = video.frame_count().checked_sub(1)?;
-    let seconds = video.due(last).as_secs_f64();
-    (seconds > 0.0).then(|| f64::from(last) / seconds)
-}
-
-/// Which frames of which quality: all in turn, or one of that name.
-fn plan(video: &Video, quality: &str) -> Option<Plan> {
-    let frames = video.frame_count();
-    if quality == INTERLEAVED {
-        return Some(Plan::remainder_last(frames, video.clips.len()));
-    }
-    let mut clips = video.clips.iter();
-    let index = clips.position(|clip| *clip.quality == *quality)?;
-    Some(Plan::single(frames, index))
 }
 
 impl Handler<Shown> for WebConnection {
@@ -165,7 +144,7 @@ impl Handler<Shown> for WebConnection {
             Picture::Frame { head, jpeg } => {
                 if self.guest.link.is_open() {
                     self.stage.queued_frame(viewing);
-                    self.push(Segment::frame(&head, jpeg), ctx);
+                    self.push(Segment::frame_of(viewing, &head, jpeg), ctx);
                 }
             }
             Picture::Finish => self.end(stream, Ending::Over, None, ctx),

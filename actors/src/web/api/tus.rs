@@ -194,19 +194,15 @@ pub async fn create(
     };
     let uploads = console.uploads.addr().ok_or_else(ApiError::internal)?;
     let lease = uploads.send(start).await;
-    let lease = lease.map_err(|_| ApiError::internal())?.map_err(refused)?;
+    let mut lease = lease.map_err(|_| ApiError::internal())?.map_err(refused)?;
+    lease.is_known(false);
     let mut place = Some(lease);
     if brings_content(headers) {
         let mut incoming = Incoming::new(headers, payload, rooms.limits.stall);
-        if let Err(error) = receive(&rooms, &mut place, &mut incoming).await {
-            // Nobody was told where it could go on.
-            if let Some(lease) = place {
-                lease.end();
-            }
-            return Err(error);
-        }
+        receive(&rooms, &mut place, &mut incoming).await?;
     }
-    let lease = place.ok_or_else(ApiError::internal)?;
+    let mut lease = place.ok_or_else(ApiError::internal)?;
+    lease.is_known(true);
     let mut response = HttpResponse::Created();
     let location = format!("/api/uploads/{}", lease.row().transaction);
     response.insert_header((header::LOCATION, location));

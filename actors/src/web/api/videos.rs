@@ -5,20 +5,18 @@ use std::sync::Arc;
 use actix_web::http::header::{self, EntityTag, IfNoneMatch};
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use playhouse_media::{Clip, Plan};
+use playhouse_media::Clip;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::house::Rooms;
 use crate::library::{self, VideoNamed};
-use crate::viewing::Showing;
+use crate::viewing::{INTERLEAVED, Showing, plan};
 use crate::web::console::Console;
 use crate::web::content;
 use crate::web::error::ApiError;
 use crate::web::mjpeg;
 
-/// All qualities after each other, as the videos are shown elsewhere.
-const INTERLEAVED: &str = "interleaved";
 /// Frames may be kept for so long without asking again: a video's file is seldom replaced.
 const FRAME_CACHE: &str = "private, max-age=60";
 
@@ -125,11 +123,13 @@ async fn named(rooms: &Rooms, name: &str) -> Result<Arc<playhouse_media::Video>,
 }
 
 fn quality(video: &playhouse_media::Video, name: &str) -> Result<usize, ApiError> {
-    video.quality(name).ok_or_else(|| {
-        let known: Vec<&str> = video.clips.iter().map(|clip| &*clip.quality).collect();
-        let known = known.join(", ");
-        ApiError::not_found(format!("the video is there in these qualities: {known}"))
-    })
+    video.quality(name).ok_or_else(|| no_quality(video))
+}
+
+fn no_quality(video: &playhouse_media::Video) -> ApiError {
+    let known: Vec<&str> = video.clips.iter().map(|clip| &*clip.quality).collect();
+    let known = known.join(", ");
+    ApiError::not_found(format!("the video is there in these qualities: {known}"))
 }
 
 fn within(video: &playhouse_media::Video, n: u32) -> Result<u32, ApiError> {
@@ -243,11 +243,8 @@ pub async fn pictures(
 ) -> Result<HttpResponse, ApiError> {
     let video = named(&rooms, &name).await?;
     let from = within(&video, query.from)?;
-    let frames = video.frame_count();
-    let plan = match query.quality.as_deref() {
-        None | Some(INTERLEAVED) => Plan::remainder_last(frames, video.clips.len()),
-        Some(name) => Plan::single(frames, quality(&video, name)?),
-    };
+    let wanted = query.quality.as_deref().unwrap_or(INTERLEAVED);
+    let plan = plan(&video, wanted).ok_or_else(|| no_quality(&video))?;
     mjpeg::show(Showing::Video(video, plan, from), &rooms)
 }
 
