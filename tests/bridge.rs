@@ -14,6 +14,7 @@ use bridge_support::{Guest, Kind};
 use lan_support::chatters::Chatter;
 use live_support::{ECHO, Tumip};
 use packetchat_support::Client;
+use page_support::Page;
 use playhouse_protocols::packetchat::Request;
 use support::{House, OldChatroom, OldVideochat, Told, assert_silent, key, wait_for};
 
@@ -334,6 +335,8 @@ fn apart_each_service_is_by_itself() {
     let mut vera = OldVideochat::join(&house, "vera", key(2048, 0));
     let mut clara = OldChatroom::join(&house, "clara", key(1024, 0));
     let lan = Chatter::enter(&house);
+    let page = Page::enter(&house, "walt");
+    assert!(page.people.keys().eq(["walt"]), "{:?}", page.people);
     assert_eq!(names(&vera), ["vera"]);
     assert!(clara.people.keys().eq(["clara"]));
     assert_eq!(packets.users(), [packets.user]);

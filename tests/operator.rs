@@ -317,6 +317,7 @@ fn the_ready_file_names_every_service_and_each_answers() {
         "packetchat",
         "tumip",
         "videochat",
+        "web",
     ];
     assert_eq!(names, all);
     assert!(house.services.values().all(|address| address.port() != 0));
@@ -349,6 +350,7 @@ fn a_service_that_is_off_has_no_port() {
         "packetchat",
         "tumip",
         "videochat",
+        "web",
     ];
     assert_eq!(names, others);
 }

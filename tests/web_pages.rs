@@ -37,18 +37,21 @@ fn people_come_talk_and_go() {
     assert_eq!((anna.name(), other.name()), ("anna", "anna-2"));
     assert!(other.people.contains_key("bot"));
     anna.sees("anna-2");
+    // Each line is a message, as it is for everyone.
     other.say_to_all("né\n🎭");
     let said = anna.hears();
     assert_eq!(
         (&said["text"], &said["from"]["name"]),
-        (&json!("né\n🎭"), &json!("anna-2"))
+        (&json!("né"), &json!("anna-2"))
     );
     assert!(said["id"].is_string() && said["to"].is_null());
+    let second = anna.hears();
+    assert_eq!(second["text"], "🎭");
     // One's own words come back.
     assert_eq!(other.told("said")["id"], said["id"]);
     // Who comes later is told.
     let late = Page::enter(&house, "late");
-    assert_eq!(late.history.last().unwrap()["text"], said["text"]);
+    assert_eq!(late.history.last().unwrap()["id"], second["id"]);
     drop(late);
     other.say("anna", "for you alone");
     let direct = anna.hears();
@@ -67,6 +70,51 @@ fn people_come_talk_and_go() {
     while anna.people.contains_key("anna-2") {
         anna.told("people");
     }
+    assert_eq!(house.census().restarts, 0);
+}
+
+#[test]
+fn empty_words_harm_nobody() {
+    let house = House::open_empty(&[ECHO]);
+    let mut anna = Page::enter(&house, "anna");
+    let mut bob = Page::enter(&house, "bob");
+    // Not to be shown as anything; the bot, which says it back, has nothing to say either.
+    anna.say("bob", "\u{7}\n\u{7}");
+    anna.say_to_all("@bot");
+    anna.say("anna", "to myself");
+    assert_eq!(anna.told("said")["to"], bob.me["id"]);
+    anna.say("bob", "and now");
+    while bob.hears()["text"] != "and now" {}
+    assert_eq!(house.census().restarts, 0);
+}
+
+#[test]
+fn frames_that_nobody_wants_any_more_do_not_wait() {
+    let house = House::open();
+    let mut anna = Page::enter(&house, "anna");
+    // Nothing is read meanwhile; each would be megabytes.
+    for stream in 0..200 {
+        anna.send(
+            json!({"type": "watch", "stream": stream % 4, "video": VIDEO, "quality": "1440p"}),
+        );
+    }
+    for stream in 0..4 {
+        anna.send(json!({"type": "stop", "stream": stream}));
+    }
+    anna.send(
+        json!({"type": "watch", "stream": 9, "video": VIDEO, "quality": "240p", "from": 144}),
+    );
+    let mut bytes = 0;
+    loop {
+        match anna.next() {
+            Told::Frame(frame) if frame.stream == 9 => break,
+            Told::Frame(frame) => bytes += frame.jpeg.len(),
+            Told::Closed(code) => panic!("closed with {code}"),
+            _ => {}
+        }
+    }
+    // What the system had taken already, some of each perhaps, and not all that was asked for.
+    assert!(bytes < 100 << 20, "{bytes}");
     assert_eq!(house.census().restarts, 0);
 }
 

@@ -36,6 +36,8 @@ struct Seen {
     promised: usize,
     /// By how much frames came after they were due by their viewer's clock, in seconds; negative: before.
     late: Vec<f64>,
+    /// From asking to each viewer's first frame, in seconds.
+    start: Vec<f64>,
     bytes: usize,
 }
 
@@ -75,6 +77,9 @@ pub fn run(playhouse: &Path, videos: &Path, rounds: usize) -> Outcome {
         };
         on_time.push(share(INTERVAL));
         punctual.push(share(Duration::ZERO));
+        seen.start.sort_by(f64::total_cmp);
+        let at = (seen.start.len().saturating_sub(1) as f64 * 0.99) as usize;
+        begins.push(1000.0 * seen.start.get(at).copied().unwrap_or(f64::NAN));
         let at = (seen.late.len().saturating_sub(1) as f64 * 0.99) as usize;
         p99.push(1000.0 * seen.late.get(at).copied().unwrap_or(f64::NAN));
         last = seen;
@@ -89,6 +94,7 @@ pub fn run(playhouse: &Path, videos: &Path, rounds: usize) -> Outcome {
     show("on time, within the frame's 40 ms", "%", on_time);
     show("before it was due", "%", punctual);
     show("p99 of how late, by the first frame's clock", "ms", p99);
+    show("p99 from asking to the first frame", "ms", begins);
     let percent = |values: Vec<f64>| values.into_iter().map(|value| 100.0 * value).collect();
     show("of one core, the server used", "%", percent(server_load));
     show("of one core, the load used", "%", percent(load));
@@ -111,6 +117,7 @@ fn watch(server: &Server) -> Outcome<Seen> {
     let watch = serde_json::json!({
         "type": "watch", "stream": 1, "video": VIDEO, "quality": QUALITY,
     });
+    let asked = Instant::now();
     for stream in &mut viewers {
         say(stream, &watch)?;
     }
@@ -154,6 +161,9 @@ fn watch(server: &Server) -> Outcome<Seen> {
                     } else if let Some(&[a, b, c, d]) = start.get(12..16) {
                         let due = u32::from_be_bytes([a, b, c, d]);
                         let due = Duration::from_millis(due.into()).as_secs_f64();
+                        if first.is_none() {
+                            seen.start.push((active - asked).as_secs_f64());
+                        }
                         let clock = *first.get_or_insert(active);
                         seen.frames += 1;
                         seen.late.push((active - clock).as_secs_f64() - due);

@@ -64,14 +64,15 @@ class Screenshots(ConsoleCase):
         for size, view in SIZES.items():
             page = self.person("Tom" if size == "phone" else "Ida", view)
             self.views(page, size)
-        door = self.page(PHONE)
-        door.goto(self.address)
-        door.locator("#name").wait_for()
-        self.take(door, "door-phone")
-        api = self.page()
-        api.goto(f"{self.address}/api")
-        api.get_by_text("/api/videos/{name}").first.wait_for()
-        self.take(api, "api-desktop")
+        for size, view in SIZES.items():
+            door = self.page(view)
+            door.goto(self.address)
+            door.locator("#name").wait_for()
+            self.take(door, f"door-{size}")
+            api = self.page(view)
+            api.goto(f"{self.address}/api")
+            api.get_by_text("/api/videos/{name}").first.wait_for()
+            self.take(api, f"api-{size}")
         self.sheet()
 
     def camera(self, user: int, film: str, stop: threading.Event) -> None:

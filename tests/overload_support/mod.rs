@@ -60,6 +60,7 @@ pub fn playhouse() -> Command {
         .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
         .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
         .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
+        .env("PLAYHOUSE__WEB__PORT", "0")
         .stdin(Stdio::null());
     command
 }
@@ -254,7 +255,7 @@ impl House {
                 }
                 // No TCP connection changes them.
                 "endpoint" | "file_store" | "picture_ports" | "file_offer" | "audio_source"
-                | "history" | "house_bot" | "interpreter" => {}
+                | "history" | "house_bot" | "interpreter" | "uploads" => {}
                 other => panic!("{other} is not known"),
             }
         }
