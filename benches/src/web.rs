@@ -55,9 +55,10 @@ pub fn run(playhouse: &Path, videos: &Path, rounds: usize) -> Outcome {
         mut on_time,
         mut punctual,
         mut p99,
+        mut begins,
         mut server_load,
         mut load,
-    ] = [vec![], vec![], vec![], vec![], vec![]];
+    ] = [const { vec![] }; 6];
     let mut last = Seen::default();
     for _ in 0..rounds {
         let keys = [("PLAYHOUSE__SERVER__THREADS", "1")];
