@@ -42,7 +42,6 @@ async fn it_is_one_room(fixture: &Fixture, anna: &mut Client, chatter: &mut TcpS
 
     let carl = Client::join(fixture.address(), "carl").await;
     let (list, _) = anna.until(|json| json["name"] == "carl").await;
-    drop(carl);
     let key = list["data"]["bot"].as_str().expect("the bot is here");
     let key = rsa::RsaPublicKey::from_public_key_pem(key).unwrap();
     let block = Padding::Oaep.encrypt(&key, b"are you there?").unwrap();
@@ -53,6 +52,7 @@ async fn it_is_one_room(fixture: &Fixture, anna: &mut Client, chatter: &mut TcpS
     .await;
     anna.until(|json| json["identifier"] == "Communication" && json["from"] == "bot")
         .await;
+    drop(carl);
     anna.until(|json| json["identifier"] == "AFK" && json["name"] == "carl")
         .await;
 }

@@ -231,14 +231,14 @@ fn a_newer_database_is_left_alone() {
         .unwrap()
         .with_file_name("house.db");
     let database = rusqlite::Connection::open(&path).unwrap();
-    database.pragma_update(None, "user_version", 2).unwrap();
+    database.pragma_update(None, "user_version", 3).unwrap();
     drop(database);
     let error = Index::open(&folder).unwrap_err();
     assert!(matches!(
         error,
         StorageError::NewerSchema {
-            found: 2,
-            known: 1,
+            found: 3,
+            known: 2,
             ..
         }
     ));
