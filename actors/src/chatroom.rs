@@ -228,7 +228,8 @@ static SECRECY: Secrecy = Secrecy {
     file: "chatroom_stand_ins.pem",
     pem: |key| key.to_pkcs1_pem(LineEnding::LF).ok(),
     parse: |pem| rsa::RsaPublicKey::from_pkcs1_pem(pem.trim_end()).ok(),
-    opening: |from| format!("{from}: "),
+    // A name with a colon could look like words of somebody else.
+    opening: |from| format!("{}: ", from.replace(':', ";")),
     wire: |_, block| wire::chat(block),
     list_bytes: |_| MAX_LIST - wire::people(b"").len(),
     has_bare_lists: true,

@@ -8,7 +8,11 @@ pub fn free_name(
     is_service: impl Fn(&str) -> bool,
     is_taken: impl Fn(&str) -> bool,
 ) -> String {
-    let spaced = wanted.replace(',', " ");
+    let spaced: String = wanted
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .map(|c| if c == ',' { ' ' } else { c })
+        .collect();
     let mut wanted = spaced.trim();
     while let Some((name, ending)) = wanted.rsplit_once('@')
         && is_service(ending.trim_start())
@@ -40,6 +44,17 @@ pub fn free_name(
     numbered(free)
 }
 
+/// Characters that nobody sees, or that turn others around: with them two names would look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -53,6 +68,15 @@ mod tests {
         let name = free_name(wanted, is_service, |name| names.contains(name));
         assert!(names.insert(name.clone()), "{name} was taken");
         name
+    }
+
+    #[test]
+    fn nobody_looks_like_somebody_else() {
+        let made = |wanted: &str| free_name(wanted, |_| false, |name| name == "bot");
+        assert_eq!(made("bot\u{200b}"), "bot-2");
+        assert_eq!(made("\u{202e}tob"), "tob");
+        assert_eq!(made("\u{feff}\u{3164}"), "guest");
+        assert_eq!(made("Zoë 🎭"), "Zoë 🎭");
     }
 
     #[test]

@@ -20,8 +20,12 @@ use crate::watch::Post;
 const LATE: Duration = Duration::from_secs(1);
 /// All texts together, in bytes; beyond it the oldest are forgotten, however few they are.
 const MOST_BYTES: usize = 64 << 20;
-/// Messages that one question gets at most.
+/// What a message takes beside its text, about, in bytes.
+const OVERHEAD: usize = 256;
+/// Messages that one question gets at most …
 const MOST_RECALLED: usize = 1000;
+/// … and bytes of their texts, beyond the newest one: many may ask, and read slowly.
+const MOST_RECALLED_BYTES: usize = 256 << 10;
 
 /// The newest messages, oldest first.
 #[derive(Debug, Clone, Message)]
@@ -178,9 +182,15 @@ fn recall_of<'a>(
     recall: &Recall,
 ) -> Vec<Remembered> {
     let query = recall.query.as_deref().unwrap_or_default().to_lowercase();
+    let mut bytes = 0;
     let mut found: Vec<_> = entries
         .filter(|entry| entry.has(&query))
         .take(recall.limit.min(MOST_RECALLED))
+        .take_while(|entry| {
+            let is_first = bytes == 0;
+            bytes += entry.row.text.len() + OVERHEAD;
+            is_first || bytes <= MOST_RECALLED_BYTES
+        })
         .map(|entry| remembered(&entry.row))
         .collect();
     found.reverse();

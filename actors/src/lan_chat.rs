@@ -112,7 +112,9 @@ pub const LANGUAGE: Language = Language {
 
 /// Lines, with the name of who speaks where an address stands otherwise.
 fn encode_words(spoken: &Spoken<'_>) -> Bytes {
-    let prefix = format!("<{}> ", spoken.from.name);
+    // A name with brackets could look like two people.
+    let name = spoken.from.name.replace('<', "(").replace('>', ")");
+    let prefix = format!("<{name}> ");
     let mut all = BytesMut::new();
     for text in spoken.texts {
         all.extend_from_slice(prefix.as_bytes());

@@ -25,6 +25,8 @@ const UNFINISHED: &str = ".recording-";
 const PART: &str = ".mp4.part";
 /// How often the limits of the disk are looked at.
 const CHECK: Duration = Duration::from_secs(1);
+/// Bytes of a channel's name in that of its recording.
+const MAX_LABEL: usize = 200;
 /// Recordings of one channel that begin in the same second.
 const NAMESAKES: u32 = 1000;
 /// Recordings that are shorter are not kept: who sends a picture now and then would fill the folder.
@@ -287,6 +289,11 @@ fn file_label(channel: &str) -> String {
         })
         .take(64)
         .collect();
+    // A file's name has 255 bytes; date and quality want some.
+    let end = (0..=label.len().min(MAX_LABEL))
+        .rev()
+        .find(|&end| label.is_char_boundary(end));
+    let label = label.get(..end.unwrap_or(0)).unwrap_or_default();
     // A hidden file would not be a video.
     label.trim_start_matches('.').to_owned()
 }
@@ -362,6 +369,7 @@ mod tests {
     fn labels_are_safe_in_file_names() {
         assert_eq!(file_label("../a/b\n"), "-a-b-");
         assert_eq!(file_label(&"ä".repeat(100)).chars().count(), 64);
+        assert_eq!(file_label(&"🎭".repeat(100)).len(), 200);
     }
 
     #[test]

@@ -369,7 +369,8 @@ impl Log {
         {
             return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
         }
-        tracing_subscriber::EnvFilter::try_new(&self.level)
+        // What a peer does to HTTP is no error of ours; a level of its own may be given after this.
+        tracing_subscriber::EnvFilter::try_new(format!("actix_http=off,{}", self.level))
             .map_err(|e| format!("{:?}: {e}", self.level))
     }
 }

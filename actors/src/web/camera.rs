@@ -32,7 +32,7 @@ pub struct Camera {
 impl Camera {
     /// The channel of this person's camera, on this core.
     pub fn open(person: &Person, studio: &Arc<Studio>) -> Camera {
-        let channel = channel_name(&person.name, person.id);
+        let channel = channel_name(&person.name);
         Camera {
             feed: studio.open(&channel, &Arbiter::current()),
             studio: studio.clone(),
@@ -86,14 +86,10 @@ impl Camera {
     }
 }
 
-/// Nobody else's: names of people are unique, and what can't stand in an address is made different by the
-/// person's number.
-fn channel_name(name: &str, id: u64) -> Arc<str> {
-    let plain = name.replace(['/', '\\'], "-");
-    match plain == name {
-        true => format!("web-{name}").into(),
-        false => format!("web-{plain}-{:x}", id & 0xffff).into(),
-    }
+/// Nobody else's: names of people are unique, and what can't stand in an address is written as there.
+fn channel_name(name: &str) -> Arc<str> {
+    let name = name.replace('%', "%25");
+    format!("web-{}", name.replace('/', "%2F").replace('\\', "%5C")).into()
 }
 
 #[cfg(test)]
@@ -102,7 +98,8 @@ mod tests {
 
     #[test]
     fn channels_are_named_after_people() {
-        assert_eq!(&*channel_name("anna", 7), "web-anna");
-        assert_eq!(&*channel_name("a/b", 0x12_3456), "web-a-b-3456");
+        assert_eq!(&*channel_name("anna"), "web-anna");
+        assert_eq!(&*channel_name("a/b"), "web-a%2Fb");
+        assert_eq!(&*channel_name("a%2Fb"), "web-a%252Fb", "and nobody else's");
     }
 }

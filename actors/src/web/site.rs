@@ -152,7 +152,7 @@ async fn upgrade(
         Some(_) => BodySize::None,
         None => BodySize::Sized(body.len() as u64),
     };
-    parts.write_buf.clear();
+    // Answers to what was asked before may still be in there.
     parts
         .codec
         .encode(h1::Message::Item((head, size)), &mut parts.write_buf)?;
