@@ -1,6 +1,8 @@
 //! A house with a service that counts: whoever connects gets the number of what was said since, a line each,
 //! and everyone in the room hears that somebody looks on.
 
+use std::sync::Arc;
+
 use playhouse::Playhouse;
 use playhouse::actix::{Actor, AsyncContext, Context};
 use playhouse::bot::{Bot, Facts, HouseFacts, Reply, Topic};
@@ -23,7 +25,7 @@ impl Conversation for Watcher {
         &mut self.0
     }
 
-    fn joined(&mut self, person: &Person, _: &mut Context<Self>) {
+    fn joined(&mut self, person: &Arc<Person>, _: &mut Context<Self>) {
         let text = format!("{} looks on", person.name);
         self.speak([Bytes::from(text)]);
         self.0.link.resume();
