@@ -1,7 +1,7 @@
 //! One WebSocket of the console: a conversation like those of all other services (docs/protocols.md,
 //! "web"). What it watches is the [`Stage`]'s.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use playhouse_protocols::wire::{Step, user_name};
 use playhouse_storage::now_ms;
 
 use super::camera::Camera;
-use super::guard::Access;
 use super::stage::{MAX_STREAMS, Stage};
 use super::vitals::vitals;
 use super::words;
@@ -28,7 +27,7 @@ use crate::history::Recall;
 use crate::house::Rooms;
 use crate::inbox::{Delivery, Fate, Sender};
 use crate::link::{LIVE_BYTES, Link, Parting};
-use crate::lobby::{Everyone, Speak, To};
+use crate::lobby::{Everyone, To};
 use crate::messages::{Dismiss, Heard, Observation, Observe, Person, Service};
 use crate::outbound::{Rule, Segment};
 use crate::pump::Pump;
@@ -61,20 +60,13 @@ pub struct WebConnection {
     sounds: u32,
     camera: Option<Camera>,
     vitals: Option<SpawnHandle>,
-    /// By the server's number of the message.
-    underway: HashMap<u64, (u64, String)>,
-    underway_order: VecDeque<u64>,
+    /// The server's number of each message, and its text; oldest first.
+    underway: VecDeque<(u64, String)>,
 }
 
 impl WebConnection {
     /// Goes on with `link`, on which `first` is still to be written, and of which `unread` came already.
-    pub fn new(
-        mut link: Link,
-        rooms: Arc<Rooms>,
-        _: Access,
-        first: Bytes,
-        unread: Vec<u8>,
-    ) -> WebConnection {
+    pub fn new(mut link: Link, rooms: Arc<Rooms>, first: Bytes, unread: Vec<u8>) -> WebConnection {
         link.give_unread(unread);
         link.look_again();
         // Of what is shown not much may wait in the system's buffers: a page that seeks does not want it.
@@ -90,8 +82,7 @@ impl WebConnection {
             sounds: 0,
             camera: None,
             vitals: None,
-            underway: HashMap::new(),
-            underway_order: VecDeque::new(),
+            underway: VecDeque::new(),
         }
     }
 
@@ -243,14 +234,7 @@ impl WebConnection {
             Some(Err(_)) => return self.refused("to is the number of a person", "say", ctx),
         };
         let to = direct.map(|person| self.send_direct(&me, person, &text, ctx));
-        let speak = Speak {
-            from: me.id,
-            texts: Arc::new([Bytes::from(text)]),
-            to,
-            // Nothing more is read until the house has it.
-            receipt: Some(self.guest.link.receipt()),
-        };
-        self.guest.rooms.lobby.do_send(speak);
+        self.send_words(Arc::new([Bytes::from(text)]), to);
     }
 
     /// One's own words come back at once; that they did not arrive may follow.
@@ -271,13 +255,10 @@ impl WebConnection {
             };
             self.tell(&ServerMessage::Said(said), ctx);
         }
-        if self.underway_order.len() == UNDERWAY
-            && let Some(oldest) = self.underway_order.pop_front()
-        {
-            self.underway.remove(&oldest);
+        if self.underway.len() == UNDERWAY {
+            self.underway.pop_front();
         }
-        self.underway_order.push_back(number);
-        self.underway.insert(number, (person, text.to_owned()));
+        self.underway.push_back((number, text.to_owned()));
         let message = MessageId {
             to: Some(person),
             number,
@@ -353,13 +334,8 @@ impl WebConnection {
             .into_actor(self)
             .map(|vitals, this, ctx| {
                 // A page that is behind gets none on top.
-                if this.guest.link.outbound().backlog() == 0
-                    && let Ok(serde_json::Value::Object(mut object)) =
-                        serde_json::to_value(&*vitals)
-                {
-                    object.insert("type".to_owned(), "vitals".into());
-                    let json = serde_json::to_vec(&object).unwrap_or_default();
-                    this.push(Segment::new(Rule::Stream, wire::text(&json)), ctx);
+                if this.guest.link.outbound().backlog() == 0 {
+                    this.push(Segment::new(Rule::Stream, vitals.told()), ctx);
                     this.guest.link.look_again();
                 }
                 this.vitals = Some(ctx.run_later(VITALS, Self::tell_vitals));
@@ -505,11 +481,12 @@ impl Handler<Delivery> for WebConnection {
     type Result = ();
 
     fn handle(&mut self, Delivery { message, fate }: Delivery, ctx: &mut Context<Self>) {
-        let Some((to, text)) = self.underway.remove(&message.number) else {
+        let mut underway = self.underway.iter();
+        let at = underway.position(|(number, _)| *number == message.number);
+        let (Some(to), Some((_, text))) = (message.to, at.and_then(|at| self.underway.remove(at)))
+        else {
             return;
         };
-        self.underway_order
-            .retain(|number| *number != message.number);
         let reason = match fate {
             Fate::Arrived => return,
             Fate::GivenUp => "no receipt came; it may have arrived all the same",

@@ -8,11 +8,8 @@ use playhouse_storage::Offer;
 use super::error::ApiError;
 use super::still::Stills;
 use super::uploads::Uploads;
-use crate::file_offer::FileOffer;
 use crate::file_store::{FileStore, Shelves};
 use crate::house::Rooms;
-use crate::library::Library;
-use crate::lobby::Lobby;
 use crate::settings::Web;
 use crate::supervisor::Supervisor;
 use crate::watch::Post;
@@ -28,10 +25,7 @@ pub struct Console {
     /// The same, in seconds since 1970.
     pub opened: i64,
     pub supervisor: Addr<Supervisor>,
-    pub lobby: Post<Lobby>,
-    pub library: Post<Library>,
     pub files: Post<FileStore>,
-    pub offer: Post<FileOffer>,
     /// What lan_file offers by the configuration, if it is on.
     pub lan_file: Option<Offer>,
     pub shelves: Shelves,

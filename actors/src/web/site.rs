@@ -139,18 +139,18 @@ async fn upgrade(
     let mut parts = framed.into_parts();
     let (rooms, peer) = (parts.io.visit().rooms.clone(), parts.io.visit().peer);
     let admitted = guard::admit_socket(&request, &rooms, peer).await;
-    let (response, access) = match admitted {
-        Ok(access) => match handshake(request.head()) {
-            Ok(mut response) => (response.finish().map_into_boxed_body(), Some(access)),
-            Err(error) => (error.into(), None),
+    let (response, is_admitted) = match admitted {
+        Ok(_) => match handshake(request.head()) {
+            Ok(mut response) => (response.finish().map_into_boxed_body(), true),
+            Err(error) => (error.into(), false),
         },
-        Err(refusal) => (refusal, None),
+        Err(refusal) => (refusal, false),
     };
     let (head, body) = response.into_parts();
     let body = body.try_into_bytes().unwrap_or_default();
-    let size = match access {
-        Some(_) => BodySize::None,
-        None => BodySize::Sized(body.len() as u64),
+    let size = match is_admitted {
+        true => BodySize::None,
+        false => BodySize::Sized(body.len() as u64),
     };
     // Answers to what was asked before may still be in there.
     parts
@@ -159,18 +159,18 @@ async fn upgrade(
     parts.write_buf.extend_from_slice(&body);
     let first = parts.write_buf.freeze();
     let unread = parts.read_buf.to_vec();
-    let Some(access) = access else {
+    if !is_admitted {
         let mut tcp = parts.io;
         tcp.write_all(&first).await?;
         tcp.shutdown().await?;
         return Ok(());
-    };
+    }
     let (stream, visit) = parts.io.into_parts();
     let link = Link::over(stream, peer, Service::Web, rooms.legacy_gap, &rooms.limits)?;
     let (over, ended) = oneshot::channel();
     let connection = watch::start(
         &Arbiter::current(),
-        move |_| Some(WebConnection::new(link, rooms, access, first, unread)),
+        move |_| Some(WebConnection::new(link, rooms, first, unread)),
         move |panic| {
             if let Some(panic) = panic {
                 tracing::error!(service = "web", %peer, panic, "a connection panicked");

@@ -2,9 +2,11 @@
 //! however many ask.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use playhouse_protocols::web as wire;
 use playhouse_storage::now_ms;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -54,6 +56,9 @@ pub struct Vitals {
     /// When the house was opened, in seconds since 1970.
     #[serde(skip)]
     pub opened: i64,
+    /// These numbers as pages are told them, made for the first one.
+    #[serde(skip)]
+    told: OnceLock<Bytes>,
 }
 
 /// Of one service.
@@ -156,7 +161,21 @@ pub async fn vitals(rooms: &Rooms) -> Arc<Vitals> {
     last.vitals.clone()
 }
 
+/// What a page is told.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "vitals")]
+struct Told<'a> {
+    #[serde(flatten)]
+    vitals: &'a Vitals,
+}
+
 impl Vitals {
+    /// As a whole message of the WebSocket, the same for all pages.
+    pub fn told(&self) -> Bytes {
+        let told = || wire::text(&serde_json::to_vec(&Told { vitals: self }).unwrap_or_default());
+        self.told.get_or_init(told).clone()
+    }
+
     /// Counts what an actor tells of itself.
     fn take(&mut self, state: &Observation) {
         match state {

@@ -54,8 +54,8 @@ pub async fn healthz() -> HttpResponse {
 )]
 pub async fn readyz(rooms: Data<Rooms>) -> Result<HttpResponse, ApiError> {
     let console = Console::of(&rooms)?;
-    let lobby = answers(&console.lobby, |lobby| lobby.send(Observe));
-    let library = answers(&console.library, |library| library.send(Observe));
+    let lobby = answers(&rooms.lobby, |lobby| lobby.send(Observe));
+    let library = answers(&rooms.library, |library| library.send(Observe));
     let files = answers(&console.files, |files| files.send(ListFiles));
     let (lobby, library, files) = tokio::join!(lobby, library, files);
     let away: Vec<&str> = [("lobby", lobby), ("library", library), ("files", files)]

@@ -58,7 +58,7 @@ fn broken<E: std::fmt::Display>(error: E) -> ApiError {
 )]
 pub async fn offered(rooms: Data<Rooms>) -> Result<Json<OnOffer>, ApiError> {
     let console = Console::of(&rooms)?;
-    let (Some(configured), Some(giver)) = (&console.lan_file, console.offer.addr()) else {
+    let (Some(configured), Some(giver)) = (&console.lan_file, rooms.offer.addr()) else {
         let off = ApiError::not_found("lan_file is off in this house");
         return Err(off.by("lan_file.enabled"));
     };
