@@ -435,7 +435,25 @@ mod tests {
         let long = "x".repeat(MOST_BYTES / 3);
         let rows = (1..=5).map(|number| row(number, &long));
         let memory = Memory::new(100, rows.collect());
-        assert_eq!(numbers(&memory, None, 9, ""), [3, 4, 5]);
+        let kept: Vec<_> = memory.entries.iter().map(|one| one.row.number).collect();
+        assert_eq!(kept, [3, 4, 5]);
         assert!(memory.bytes <= MOST_BYTES);
+    }
+
+    #[test]
+    fn one_answer_is_bounded_and_the_next_goes_on_before_it() {
+        let half = "x".repeat(MOST_RECALLED_BYTES / 2 - OVERHEAD);
+        let huge = "x".repeat(2 * MOST_RECALLED_BYTES);
+        let texts = [&half, &huge, &half, &half, &half];
+        let rows = (1..).zip(texts).map(|(number, text)| row(number, text));
+        let memory = Memory::new(100, rows.collect());
+        assert_eq!(numbers(&memory, None, 9, ""), [4, 5]);
+        assert_eq!(numbers(&memory, Some(4), 9, ""), [3]);
+        assert_eq!(
+            numbers(&memory, Some(3), 9, ""),
+            [2],
+            "the newest always comes"
+        );
+        assert_eq!(numbers(&memory, Some(2), 9, ""), [1]);
     }
 }
