@@ -1,0 +1,43 @@
+//! The whole server over real sockets: each module has a house of its own, or several. They are one
+//! program, because linking one for each took longer than the tests.
+
+mod bad_input;
+mod bridge;
+mod bridge_support;
+mod chatroom;
+mod durability;
+mod files;
+mod lan_audio;
+mod lan_chat;
+mod lan_file;
+mod lan_offer;
+mod lan_support;
+mod lan_video;
+mod lan_video_limits;
+mod library;
+mod live;
+mod live_choices;
+mod live_sources;
+mod live_support;
+mod lossy;
+mod operator;
+mod overload;
+mod overload_support;
+mod packet_files;
+mod packet_limits;
+mod packetchat;
+mod packetchat_support;
+mod page_support;
+mod recording;
+mod support;
+mod together;
+mod tumip;
+mod tumip_bot;
+mod tumip_limits;
+mod videochat;
+mod web_files;
+mod web_guard;
+mod web_house;
+mod web_media;
+mod web_pages;
+mod web_support;
