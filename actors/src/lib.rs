@@ -89,6 +89,7 @@ mod supervision_tests;
 mod supervisor;
 mod traffic;
 mod tumip;
+mod turns;
 mod upload;
 mod videochat;
 mod viewing;

@@ -295,11 +295,7 @@ pub enum Observation {
         asked: u64,
     },
     HttpConnection {
-        /// Bytes.
-        came: u64,
-        /// Bytes.
-        went: u64,
-        /// Whether it has become a WebSocket, whose bytes are not counted here.
+        /// Whether it has become a WebSocket.
         upgraded: bool,
     },
     HouseBot {

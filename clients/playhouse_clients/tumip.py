@@ -99,7 +99,9 @@ class Tumip:
         self._marker = MARKER if form == MARKED else b""
         self._closed = False
         self._failure: Optional[ClientError] = None  # why nothing more can be read
-        self._talking = threading.Lock()  # answers carry no number: one request at a time
+        # Answers carry no number: one request at a time. Ctrl-C may come right after `check` has taken this,
+        # before anything could give it back: who then closes must not wait for itself.
+        self._talking = threading.RLock()
         # Requests whose answers are to come. One that came too late must not be taken for the next.
         self._unanswered: Deque[int] = deque()
         self._place: Optional[Place] = None

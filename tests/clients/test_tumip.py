@@ -344,6 +344,33 @@ class TroubleTest(unittest.TestCase):
                 with self.assertRaisesRegex(ClientError, "this session has ended"):
                     use()
 
+    def test_closing_after_an_interrupt_at_the_worst_moment(self) -> None:
+        class Interrupted:
+            """The lock, when Ctrl-C comes right after it was taken."""
+
+            def __init__(self, lock: Any) -> None:
+                self._lock = lock
+
+            def acquire(self, blocking: bool) -> bool:
+                self._lock.acquire(blocking=blocking)
+                raise KeyboardInterrupt
+
+        def interrupted() -> None:
+            with tumip(house) as anna:
+                lock = anna._talking
+                anna._talking = Interrupted(lock)  # type: ignore[assignment]
+                try:
+                    anna.check()
+                except KeyboardInterrupt:
+                    anna._talking = lock
+
+        with FakeTumipHouse() as house:
+            # A thread of its own, so that this test ends also when that one hangs.
+            thread = threading.Thread(target=interrupted, daemon=True)
+            thread.start()
+            thread.join(PATIENCE)
+            self.assertFalse(thread.is_alive(), "it waits for itself")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -7,7 +7,7 @@ use actix::prelude::*;
 
 use super::connection::WebConnection;
 use super::site::{Site, Visit};
-use super::tcp::{Meter, Tcp};
+use super::tcp::Tcp;
 use crate::house::Rooms;
 use crate::link::Link;
 use crate::messages::{Dismiss, Observation, Observe};
@@ -17,7 +17,6 @@ pub struct HttpConnection {
     /// Until it is given to the site.
     link: Option<Link>,
     rooms: Arc<Rooms>,
-    meter: Meter,
     /// Who goes on with it as a WebSocket.
     upgraded: Option<Addr<WebConnection>>,
 }
@@ -27,7 +26,6 @@ impl HttpConnection {
         HttpConnection {
             link: Some(link),
             rooms,
-            meter: Meter::default(),
             upgraded: None,
         }
     }
@@ -51,8 +49,8 @@ impl Actor for HttpConnection {
             peer,
             me: ctx.address(),
         };
-        let (rooms, meter) = (self.rooms.clone(), self.meter.clone());
-        let tcp = Tcp::new(link.into_stream(), meter, visit);
+        let rooms = self.rooms.clone();
+        let tcp = Tcp::new(link.into_stream(), visit);
         let served = async move { Site::of_this_core(&rooms).await?.serve(tcp).await };
         tracing::Instrument::instrument(served, span.clone())
             .into_actor(self)
@@ -90,10 +88,7 @@ impl Handler<Observe> for HttpConnection {
     type Result = Observation;
 
     fn handle(&mut self, _: Observe, _: &mut Context<Self>) -> Observation {
-        let (came, went) = self.meter.read();
         Observation::HttpConnection {
-            came,
-            went,
             upgraded: self.upgraded.is_some(),
         }
     }

@@ -472,18 +472,4 @@ mod tests {
             "# HELP a_total As.\n# TYPE a_total counter\na_total{channel=\"a \\\"b\\\"\\\\\\nc\",d=\"é\"} 7\n"
         );
     }
-
-    #[test]
-    fn each_family_comes_once() {
-        let text = text(&Vitals::default());
-        let mut families: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE "))
-            .filter_map(|line| line.split(' ').next())
-            .collect();
-        let all = families.len();
-        families.sort_unstable();
-        families.dedup();
-        assert_eq!(families.len(), all);
-    }
 }

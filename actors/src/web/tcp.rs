@@ -1,11 +1,9 @@
 //! The socket of an HTTP connection: counts what goes through, and fails when a peer takes nothing for
 //! too long, which actix-http would wait for without end.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,33 +14,9 @@ use tokio::time::{Instant, Sleep};
 use super::site::Visit;
 use crate::traffic;
 
-/// Bytes that went through one connection so far.
-#[derive(Debug, Clone, Default)]
-pub struct Meter(Rc<Cell<(u64, u64)>>);
-
-impl Meter {
-    /// Bytes in, bytes out.
-    pub fn read(&self) -> (u64, u64) {
-        self.0.get()
-    }
-
-    fn came(&self, bytes: usize) {
-        traffic::came(bytes);
-        let (came, went) = self.0.get();
-        self.0.set((came + bytes as u64, went));
-    }
-
-    fn went(&self, bytes: usize) {
-        traffic::went(bytes);
-        let (came, went) = self.0.get();
-        self.0.set((came, went + bytes as u64));
-    }
-}
-
 /// A socket with a limit on how long its peer may take nothing.
 pub struct Tcp {
     stream: TcpStream,
-    meter: Meter,
     stall: Duration,
     /// Runs while the peer takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
@@ -50,10 +24,9 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    pub fn new(stream: TcpStream, meter: Meter, visit: Visit) -> Tcp {
+    pub fn new(stream: TcpStream, visit: Visit) -> Tcp {
         Tcp {
             stream,
-            meter,
             stall: visit.rooms.limits.stall,
             timer: None,
             visit,
@@ -78,7 +51,7 @@ impl Tcp {
         if let Poll::Ready(result) = poll {
             self.timer = None;
             if let Ok(bytes) = result {
-                self.meter.went(bytes);
+                traffic::went(bytes);
             }
             return Poll::Ready(result);
         }
@@ -99,7 +72,7 @@ impl AsyncRead for Tcp {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.meter.came(buffer.filled().len() - before);
+        traffic::came(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }
