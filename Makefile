@@ -8,6 +8,9 @@ SCRIPTS := $(wildcard scripts/*) .ci/run tests/third_party/run
 # Arguments for the server: make run ARGS="--videos /srv/films"
 ARGS ?=
 
+# Tests of the server wait for it most of the time: two on each core at once.
+export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+
 .PHONY: help run test lint bench setup videos clean
 
 help: ## list the targets

@@ -116,7 +116,8 @@ class Input:
     LOST = ConnectionLost("connection lost")
 
     def __init__(self, terminal: Terminal, script: Optional[str]) -> None:
-        self.lines: "queue.Queue[Union[str, None, ConnectionLost]]" = queue.Queue()
+        # Not a `Queue`: Ctrl-C in the middle of its `get` is now and then a RuntimeError about its lock.
+        self.lines: "queue.SimpleQueue[Union[str, None, ConnectionLost]]" = queue.SimpleQueue()
         self.interactive = script is None and sys.stdin.isatty()
         self._terminal = terminal
         self._settings: Any = None
