@@ -1,11 +1,12 @@
 //! Videos and live channels over HTTP: frames, files, and streams of pictures.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::process::Command;
 
 use crate::live_support::pictures::plain;
 use crate::live_support::{Camera, SHORT_LINGER, wait_channel, wait_off_air};
-use crate::support::{House, dimensions, runs, sample_videos, wait_for};
+use crate::support::{House, connect, dimensions, runs, sample_videos, wait_for};
 use crate::web_support::{Request, begin, get, get_with};
 
 /// A stream of pictures as it comes.
@@ -204,6 +205,30 @@ fn a_video_is_a_stream_of_pictures() {
         let error = get(house.web(), &path).assert_status(status).json();
         assert!(error["error"].is_string());
     }
+    house.assert_left_empty();
+}
+
+#[test]
+fn who_knows_no_chunks_gets_none() {
+    let house = House::open();
+    let path = "/api/videos/cells/mjpeg?quality=240p";
+    let mut stream = connect(house.web());
+    let host = house.web();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|end| end == b"\r\n\r\n");
+    let body = answer.split_off(end.unwrap() + 4);
+    let head = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("http/1.0 200 "), "{head}");
+    assert!(
+        !head.contains("transfer-encoding") && !head.contains("keep-alive"),
+        "{head}"
+    );
+    let chunked = get(house.web(), path);
+    assert_eq!(chunked.header("transfer-encoding"), Some("chunked"));
+    assert!(body == chunked.body, "{} bytes", body.len());
     house.assert_left_empty();
 }
 

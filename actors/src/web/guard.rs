@@ -3,8 +3,8 @@
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 
-use actix_http::body::{BoxBody, MessageBody};
-use actix_http::{Payload, Request, RequestHead, Response};
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::{ConnectionType, Payload, Request, RequestHead, Response, ResponseHead, Version};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
@@ -52,7 +52,7 @@ impl FromRequest for Admin {
     }
 }
 
-/// Lets a request in or refuses it; what is answered is hardened in any case.
+/// Lets a request in or refuses it; what is answered is hardened in any case, and as whoever asked can read it.
 ///
 /// # Errors
 /// What actix-web answers itself.
@@ -65,6 +65,7 @@ pub async fn guard(
         Some(visit) => admit(request.head(), &visit.rooms, visit.peer).await,
         None => Err(ApiError::internal()),
     };
+    let version = request.head().version;
     let mut answer = match admitted {
         Ok(access) => {
             if let Some(access) = access {
@@ -78,7 +79,17 @@ pub async fn guard(
         }
     };
     harden(answer.response_mut().headers_mut());
+    if version < Version::HTTP_11 && answer.response().body().size() == BodySize::Stream {
+        end_with_connection(answer.response_mut().head_mut());
+    }
     Ok(answer)
+}
+
+/// What has no length comes in chunks, which HTTP/1.0 does not know (RFC 9112, section 6.1): there it ends with
+/// the connection. Proxies speak it to those behind them, nginx if nobody tells it otherwise.
+fn end_with_connection(head: &mut ResponseHead) {
+    head.no_chunking(true);
+    head.set_connection_type(ConnectionType::Close);
 }
 
 /// What whoever sends this may do; `None` for somebody unknown who asks for what is open to all.
