@@ -11,7 +11,7 @@ use crate::watch::Post;
 
 /// Blocks that wait to be tried, of one sender …
 pub const TRIES_OF_ONE: usize = 16;
-/// … and of all of a service, beyond one of each sender.
+/// … and of all of a service.
 const TRIES: usize = 256;
 /// Blocks that wait to be made for one service: some 20 s of work.
 const BLOCKS: usize = 100_000;
@@ -97,13 +97,11 @@ impl Office {
 
     /// Has a block tried that may be for somebody of another service. `own` are the sender's places.
     pub fn decipher(&self, own: &Slots, mut decipher: Decipher) -> Result<(), Busy> {
-        let is_first = own.taken() == 0;
-        let (place, shared) = (own.take(), self.tries.take());
-        if place.is_none() || (shared.is_none() && !is_first) {
+        decipher.places = own.take().zip(self.tries.take());
+        if decipher.places.is_none() {
             self.untried.fetch_add(1, Ordering::Relaxed);
             return Err(Busy);
         }
-        decipher.places = [place, shared];
         self.interpreter.do_send(decipher);
         Ok(())
     }

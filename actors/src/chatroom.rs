@@ -121,7 +121,7 @@ impl ChatroomConnection {
             floor: self.guest.rooms.floor.clone(),
             block: block.to_vec(),
             hint: None,
-            places: [None, None],
+            places: None,
         };
         // The protocol has no word for it if there are too many; they are counted.
         let _ = office.decipher(&self.tries, decipher);

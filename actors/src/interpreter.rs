@@ -2,13 +2,13 @@
 //! plain words of other services into blocks for its people, and reads what they encrypt for stand-ins.
 //!
 //! A block does not say whom it is for, so keys are tried: first those that are likely, at once; all
-//! others when hardly anything else waits, a few at a time. What one sender says stays in order, and one
-//! sender has its turn after the other: a flood is in nobody else's way.
+//! others when nothing else waits, a few at a time. What one sender says stays in order.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -24,13 +24,10 @@ use crate::lobby::{Lobby, Speak, To};
 use crate::messages::{Heard, Person, Receipt, Service};
 use crate::slots::Slot;
 use crate::stand_in::Modulus;
-use crate::turns::Turns;
 use crate::watch::Post;
 
 /// Keys that are tried at once: a few milliseconds each.
 const AT_ONCE: usize = 6;
-/// Words that are made into blocks, if so many wait, before keys are tried again.
-const IN_A_ROW: usize = 16;
 /// People whom one sender wrote to last, who are tried first.
 const RECENT: usize = 4;
 /// Keys and senders that are remembered; then they are found anew.
@@ -75,8 +72,7 @@ pub struct Decipher {
     pub block: Vec<u8>,
     /// The name of whom it is for, if the sender says so.
     pub hint: Option<String>,
-    /// What it occupies while it waits.
-    pub places: [Option<Slot>; 2],
+    pub places: Option<(Slot, Slot)>,
 }
 
 /// A block for which all keys are tried.
@@ -96,11 +92,8 @@ pub struct Interpreter {
     private: HashMap<u64, Option<RsaPrivateKey>>,
     /// Whom each sender wrote to last, newest first.
     recent: HashMap<u64, Vec<u64>>,
-    jobs: Turns<Encipher>,
-    riddles: Turns<Riddle>,
-    /// Jobs that were done since the last riddle.
-    in_a_row: usize,
-    is_at_work: bool,
+    riddles: VecDeque<Riddle>,
+    is_at_riddles: bool,
 }
 
 impl Interpreter {
@@ -118,10 +111,8 @@ impl Interpreter {
             public: HashMap::new(),
             private: HashMap::new(),
             recent: HashMap::new(),
-            jobs: Turns::default(),
-            riddles: Turns::default(),
-            in_a_row: 0,
-            is_at_work: false,
+            riddles: VecDeque::new(),
+            is_at_riddles: false,
         }
     }
 
@@ -268,44 +259,17 @@ impl Interpreter {
         });
     }
 
-    /// Tries a few more keys for who is next.
-    fn puzzle(&mut self) {
-        if let Some((sender, mut riddle)) = self.riddles.take()
+    /// Tries a few more keys; comes again while there are others, after what has come meanwhile.
+    fn puzzle(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut riddle) = self.riddles.pop_front()
             && !self.tries(&riddle.decipher, &mut riddle.tried, AT_ONCE)
         {
-            self.riddles.put_back(sender, riddle);
+            // Those of the same sender stay behind it.
+            self.riddles.push_front(riddle);
         }
-    }
-
-    /// Does one of the things that wait, and the next one after what has come meanwhile.
-    fn work(&mut self, ctx: &mut Context<Self>) {
-        let job = if self.in_a_row < IN_A_ROW || self.riddles.is_empty() {
-            self.jobs.take()
-        } else {
-            None
-        };
-        match job {
-            Some((_, Encipher { job, _place })) => {
-                self.in_a_row += 1;
-                self.encipher(job);
-            }
-            None => {
-                self.in_a_row = 0;
-                self.puzzle();
-            }
-        }
-        self.is_at_work = !(self.jobs.is_empty() && self.riddles.is_empty());
-        if self.is_at_work {
-            tokio::task::yield_now()
-                .into_actor(self)
-                .map(|(), this, ctx| this.work(ctx))
-                .spawn(ctx);
-        }
-    }
-
-    fn begin(&mut self, ctx: &mut Context<Self>) {
-        if !self.is_at_work {
-            self.work(ctx);
+        self.is_at_riddles = !self.riddles.is_empty();
+        if self.is_at_riddles {
+            ctx.run_later(Duration::ZERO, |this, ctx| this.puzzle(ctx));
         }
     }
 }
@@ -321,9 +285,8 @@ impl Actor for Interpreter {
 impl Handler<Encipher> for Interpreter {
     type Result = ();
 
-    fn handle(&mut self, encipher: Encipher, ctx: &mut Context<Self>) {
-        self.jobs.push(encipher.job.from.id, encipher);
-        self.begin(ctx);
+    fn handle(&mut self, Encipher { job, .. }: Encipher, _: &mut Context<Self>) {
+        self.encipher(job);
     }
 }
 
@@ -331,12 +294,15 @@ impl Handler<Decipher> for Interpreter {
     type Result = ();
 
     fn handle(&mut self, decipher: Decipher, ctx: &mut Context<Self>) {
-        let sender = decipher.from;
+        let waits = |riddle: &Riddle| riddle.decipher.from == decipher.from;
         let mut tried = Vec::new();
-        if !self.riddles.has(sender) && self.tries(&decipher, &mut tried, AT_ONCE) {
+        if !self.riddles.iter().any(waits) && self.tries(&decipher, &mut tried, AT_ONCE) {
             return;
         }
-        self.riddles.push(sender, Riddle { decipher, tried });
-        self.begin(ctx);
+        self.riddles.push_back(Riddle { decipher, tried });
+        if !self.is_at_riddles {
+            self.is_at_riddles = true;
+            ctx.run_later(Duration::ZERO, |this, ctx| this.puzzle(ctx));
+        }
     }
 }

@@ -89,7 +89,6 @@ mod supervision_tests;
 mod supervisor;
 mod traffic;
 mod tumip;
-mod turns;
 mod upload;
 mod videochat;
 mod viewing;

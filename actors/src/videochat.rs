@@ -154,7 +154,7 @@ impl VideochatConnection {
             floor: self.guest.rooms.floor.clone(),
             block,
             hint: to.map(str::to_owned),
-            places: [None, None],
+            places: None,
         };
         let is_busy = office.decipher(&self.tries, decipher).is_err();
         let may_complain = self
