@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use crate::overload_support::{
     CHATROOM_BITS, Chatroom, House, KEY_PROMPT, Message, NAME_PROMPT, Raw, VIDEOCHAT_BITS,
     Videochat, Witness, Word, communication, framed, greeted, is_of_others, pkcs1_pem, run,
-    sample_videos, spki_pem, text,
+    spki_pem, text,
 };
+use crate::support::sample_videos;
 use serde_json::{Value, json};
 
 const FAST: (&str, &str) = ("PLAYHOUSE__STREAMING__PACE", "fast");

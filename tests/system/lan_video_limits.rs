@@ -22,6 +22,16 @@ fn assert_let_go(camera: &Camera) {
     }
 }
 
+/// One bad message more than are forgiven.
+fn send_too_often(camera: &Camera, bad: &[u8]) {
+    for _ in 0..=MAX_FAULTS {
+        // It may be closed already.
+        if (&camera.stream).write_all(bad).is_err() {
+            break;
+        }
+    }
+}
+
 /// A text in a pickle.
 fn unicode(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap();
@@ -115,27 +125,12 @@ fn frames_that_are_none_are_skipped_until_there_are_too_many() {
     }
     camera.send_pickle(&whole);
     assert!(difference(&next_frame(&mut anna), 1) < 12);
-    for _ in 0..=MAX_FAULTS {
-        // It may be closed already.
-        if (&camera.stream)
-            .write_all(&Length::Long.before(bad))
-            .is_err()
-        {
-            break;
-        }
-    }
+    send_too_often(&camera, &Length::Long.before(bad));
     wait_left(&house, camera.address());
     assert_let_go(&camera);
     // Whoever never sends anything else is no channel.
     let camera = Camera::connect(&house);
-    for _ in 0..=MAX_FAULTS {
-        if (&camera.stream)
-            .write_all(&Length::Short.before(bad))
-            .is_err()
-        {
-            break;
-        }
-    }
+    send_too_often(&camera, &Length::Short.before(bad));
     wait_left(&house, camera.address());
     assert!(!house.live_census().contains_key("cam-2"));
     house.stop();

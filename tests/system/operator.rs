@@ -7,9 +7,9 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use crate::overload_support::{
-    Chatroom, House, KEY_PROMPT, Message, NAME_PROMPT, Raw, Videochat, greeted, run, sample_videos,
-    text,
+    Chatroom, House, KEY_PROMPT, Message, NAME_PROMPT, Raw, Videochat, greeted, run, text,
 };
+use crate::support::sample_videos;
 use serde_json::{Value, json};
 
 const FAST: (&str, &str) = ("PLAYHOUSE__STREAMING__PACE", "fast");

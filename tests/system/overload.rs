@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::overload_support::{
     Chatroom, House, KEY_PROMPT, Message, NAME_PROMPT, Raw, VIDEOCHAT_BITS, Videochat, Word,
-    communication, greeted, is_presence, spki_pem, text, wait_for,
+    communication, greeted, is_presence, spki_pem, text,
 };
+use crate::support::wait_for;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const FAST: (&str, &str) = ("PLAYHOUSE__STREAMING__PACE", "fast");

@@ -68,6 +68,15 @@ fn on_disk(house: &House) -> u64 {
     sizes.max().unwrap_or(0)
 }
 
+/// Waits until no part of an upload is there any more.
+fn wait_nothing_left(house: &House) {
+    wait_for("nothing left", || {
+        paths(&house.data().join("uploads"))
+            .is_empty()
+            .then_some(())
+    });
+}
+
 fn files(house: &House) -> Vec<Value> {
     let list = get(house.web(), "/api/files").assert_status(200).json();
     list.as_array().unwrap().clone()
@@ -343,11 +352,7 @@ fn wrong_requests_are_told_what_is_wrong() {
     send(house.web(), "POST", &path, &[VERSION], b"").assert_status(405);
     send(house.web(), "DELETE", &path, &[VERSION], b"").assert_status(204);
     head(&house, &path).assert_status(404);
-    wait_for("nothing left", || {
-        paths(&house.data().join("uploads"))
-            .is_empty()
-            .then_some(())
-    });
+    wait_nothing_left(&house);
     house.stop();
 }
 
@@ -399,11 +404,7 @@ fn uploads_that_nobody_goes_on_with_are_given_up() {
             line["message"] == "an upload was given up" && line["rule"] == "files.upload_expiry_s"
         });
         head(&house, &path).assert_status(404);
-        wait_for("nothing left", || {
-            paths(&house.data().join("uploads"))
-                .is_empty()
-                .then_some(())
-        });
+        wait_nothing_left(&house);
         house.stop();
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use socket2::{Domain, SockRef, Socket, Type};
 use tempfile::TempDir;
 
-/// What must happen happens within this; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{self, PATIENCE, on_free_ports, sample_videos, wait_for};
+
 /// The pause between two looks at what can only be looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// Event loops of the server.
@@ -35,30 +35,10 @@ const ACTORS: usize = 19 + THREADS;
 pub const VIDEOCHAT_BITS: usize = 2048;
 pub const CHATROOM_BITS: usize = 1024;
 
-pub fn sample_videos() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("videos")
-}
-
-/// The program, without what the environment of the tests sets, on ports that nobody else has in all
-/// services but videochat and chatroom.
+/// The program on ports that nobody else has in all services but videochat and chatroom.
 pub fn playhouse() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("PLAYHOUSE") {
-            command.env_remove(key);
-        }
-    }
-    command
-        .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
-        .env("PLAYHOUSE__TUMIP__PORT", "0")
-        .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
-        .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
-        .env("PLAYHOUSE__LAN_FILE__PORT", "0")
-        .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
-        .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
-        .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
-        .env("PLAYHOUSE__WEB__PORT", "0")
-        .stdin(Stdio::null());
+    let mut command = support::playhouse();
+    on_free_ports(&mut command);
     command
 }
 
@@ -69,18 +49,6 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
         .envs(env.iter().copied())
         .output()
         .unwrap()
-}
-
-/// Waits until `look` finds something.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::sleep(LOOK);
-    }
 }
 
 #[derive(Default)]

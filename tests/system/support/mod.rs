@@ -123,12 +123,26 @@ pub struct PacketCensus {
 pub fn playhouse() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_playhouse"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PLAYHOUSE__") {
+        if name.to_string_lossy().starts_with("PLAYHOUSE") {
             command.env_remove(name);
         }
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// On ports that nobody else has in all services but videochat and chatroom.
+pub fn on_free_ports(command: &mut Command) {
+    command
+        .env("PLAYHOUSE__WEB__PORT", "0")
+        .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__PORT", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
+        .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
+        .env("PLAYHOUSE__LAN_FILE__PORT", "0")
+        .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
+        .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
+        .env("PLAYHOUSE__LAN_VIDEO__PORT", "0");
 }
 
 impl House {
@@ -474,23 +488,15 @@ fn program(
     environment: &[(String, String)],
 ) -> Command {
     let mut command = playhouse();
+    on_free_ports(&mut command);
     command
         .args(args)
         .arg("--videos")
         .arg(videos)
         .arg("--data")
         .arg(folder.join("data"))
-        .env("PLAYHOUSE__WEB__PORT", "0")
         .env("PLAYHOUSE__VIDEOCHAT__PORT", "0")
         .env("PLAYHOUSE__CHATROOM__PORT", "0")
-        .env("PLAYHOUSE__PACKETCHAT__PORT", "0")
-        .env("PLAYHOUSE__TUMIP__PORT", "0")
-        .env("PLAYHOUSE__TUMIP__UDP_FIRST", "0")
-        .env("PLAYHOUSE__TUMIP__UDP_LAST", "0")
-        .env("PLAYHOUSE__LAN_FILE__PORT", "0")
-        .env("PLAYHOUSE__LAN_CHAT__PORT", "0")
-        .env("PLAYHOUSE__LAN_AUDIO__PORT", "0")
-        .env("PLAYHOUSE__LAN_VIDEO__PORT", "0")
         .env(
             "PLAYHOUSE__CHATROOM__LEGACY_GAP_MS",
             GAP.as_millis().to_string(),
